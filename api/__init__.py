@@ -1,0 +1,1 @@
+"""Ways in: HTTP, review pages, command line."""

@@ -1,0 +1,1 @@
+"""Reusable steps on files, each a Prefect task."""

@@ -1,0 +1,57 @@
+"""Who may see what: every query of a caller starts here."""
+
+import uuid
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy.sql import Select
+from sqlmodel import col, select
+
+from store.errors import ForbiddenError, NotFoundError
+from store.models import Activity, File, Project, Task
+from store.states import Actor
+
+SCOPES = ("task.read", "task.create", "task.edit", "file.read", "file.create", "file.delete",
+          "project.read", "project.edit", "admin")
+"""What a key can be allowed; `admin` allows all."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who asks: an organization, an actor, and what its key allows."""
+
+    organization_id: uuid.UUID
+    actor: Actor
+    scopes: frozenset[str] = frozenset({"admin"})
+
+    def require(self, scope: str) -> None:
+        """Go on only if the key allows it.
+
+        Raises:
+            ForbiddenError: it does not; the details name the scope that is missing.
+        """
+        if scope not in SCOPES:
+            raise ValueError(f"no such scope: {scope}")
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise ForbiddenError(
+                f"The key does not allow this: the scope {scope} is missing.", scope=scope
+            )
+
+
+Owned = TypeVar("Owned", Task, File, Project, Activity)
+
+
+def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
+    """The rows of one kind that the caller may see."""
+    return select(kind).where(col(kind.organization_id) == caller.organization_id)
+
+
+def code_of(public_id: str, prefix: str = "task_") -> str:
+    """The variable part of a public id.
+
+    Raises:
+        NotFoundError: it is no such id.
+    """
+    if not public_id.startswith(prefix):
+        raise NotFoundError(f"There is no {prefix.rstrip('_')} with that id.", id=public_id)
+    return public_id.removeprefix(prefix)

@@ -1,0 +1,164 @@
+"""Bytes: where they lie, how they come in and go out."""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fsspec  # pyright: ignore[reportMissingTypeStubs]
+from fsspec.implementations.local import LocalFileSystem  # pyright: ignore[reportMissingTypeStubs]
+
+from store.errors import FileTooLargeError, NotFoundError, StorageFullError
+from store.settings import settings
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is known of bytes that were just stored."""
+
+    size_bytes: int
+    sha256: str
+
+
+class Blobs:
+    """A folder or a bucket. Keys are relative paths with `/`."""
+
+    def __init__(self, url: str):
+        """Open it.
+
+        Args:
+            url: fsspec URL: `file:///folder`, `s3://bucket/prefix` ...
+        """
+        found: tuple[Any, str] = fsspec.url_to_fs(url)  # pyright: ignore[reportUnknownMemberType]
+        self.files, self.root = found
+        self.is_local = isinstance(self.files, LocalFileSystem)
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the blob lies on this machine; None where the storage is elsewhere."""
+        return Path(self._path(key)) if self.is_local else None
+
+    async def write_stream(
+        self, key: str, chunks: AsyncIterable[bytes], max_bytes: int | None = None
+    ) -> Stored:
+        """Store what comes in; nothing is visible under the key before it is whole.
+
+        Raises:
+            FileTooLargeError: more than `max_bytes` came in; nothing is kept.
+            StorageFullError: there is no room; nothing is kept.
+        """
+        digest, size = hashlib.sha256(), 0
+        with _full_is_ours():
+            with tempfile.NamedTemporaryFile(dir=self._incoming(), delete=False) as incoming:
+                path = Path(incoming.name)
+            try:
+                with path.open("wb") as sink:
+                    async for chunk in chunks:
+                        size += len(chunk)
+                        if max_bytes is not None and size > max_bytes:
+                            raise FileTooLargeError(limit_bytes=max_bytes)
+                        digest.update(chunk)
+                        sink.write(chunk)
+                await asyncio.to_thread(self._put, path, key)
+            finally:
+                path.unlink(missing_ok=True)
+        return Stored(size, digest.hexdigest())
+
+    async def write_file(self, key: str, path: Path) -> Stored:
+        """Store a copy of a local file."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            with path.open("rb") as source:
+                while chunk := source.read(CHUNK_BYTES):
+                    yield chunk
+
+        return await self.write_stream(key, chunks())
+
+    async def read(self, key: str) -> bytes:
+        """All the bytes of a blob that is known to be small.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        try:
+            content: bytes = await asyncio.to_thread(self.files.cat_file, self._path(key))
+        except FileNotFoundError:
+            raise NotFoundError("The bytes are gone from the storage.", blob=key) from None
+        return content
+
+    @asynccontextmanager
+    async def as_local(self, key: str) -> AsyncIterator[Path]:
+        """The blob as a file of this machine, to be read only; a copy only where it must be.
+
+        Raises:
+            NotFoundError: there is no such blob.
+        """
+        path = self.local_path(key)
+        if path is not None:
+            if not path.is_file():
+                raise NotFoundError("The bytes are gone from the storage.", blob=key)
+            yield path
+            return
+        with tempfile.TemporaryDirectory(dir=self._incoming()) as folder:
+            copy = Path(folder) / "blob"
+            try:
+                await asyncio.to_thread(self.files.get_file, self._path(key), str(copy))
+            except FileNotFoundError:
+                raise NotFoundError("The bytes are gone from the storage.", blob=key) from None
+            yield copy
+
+    async def delete(self, key: str) -> None:
+        """Remove a blob, or all below a key that ends with `/`; nothing there is no error."""
+
+        def remove() -> None:
+            try:
+                self.files.rm(self._path(key), recursive=key.endswith("/"))
+            except FileNotFoundError:
+                return
+
+        await asyncio.to_thread(remove)
+
+    def _path(self, key: str) -> str:
+        parts = key.rstrip("/").split("/")
+        if any(part in {"", ".", ".."} for part in parts):
+            raise ValueError(f"not a key of a blob: {key!r}")
+        return f"{self.root}/{'/'.join(parts)}"
+
+    def _incoming(self) -> Path:
+        folder = Path(self.root) / ".incoming" if self.is_local else settings().scratch_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _put(self, path: Path, key: str) -> None:
+        if self.is_local:
+            target = Path(self._path(key))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as written:
+                os.fsync(written.fileno())
+            path.replace(target)
+        else:
+            self.files.put_file(str(path), self._path(key))
+
+
+@contextmanager
+def _full_is_ours() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {ENOSPC, EDQUOT}:
+            raise StorageFullError from error
+        raise
+
+
+@cache
+def blobs() -> Blobs:
+    """The storage of this process, as the settings say."""
+    return Blobs(settings().effective_storage)

@@ -1,0 +1,69 @@
+"""The value of a field: what was found, where, how sure, and what is wrong with it."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels of the page image, origin at the top left."""
+
+
+class FieldType(StrEnum):
+    """What kind of value a field holds, and so how its text is read."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    MONEY = "money"
+    DATE = "date"
+
+
+class FieldValue(BaseModel):
+    """One field of one document."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    name: str
+    label: str
+    type: FieldType
+    value: Any = None
+    """Normalised: text; number as a decimal string; date as YYYY-MM-DD; None when not found."""
+    text: str = ""
+    """As it stands on the page, or as a person typed it."""
+    confidence: float = Field(default=0.0, ge=0, le=1)
+    """0..1, from the confidence of the words and from how the value was found."""
+    page_number: int | None = None
+    """1-based."""
+    box: Box | None = None
+    """Where it stands on the page; None when it was typed or not found."""
+    method: str = ""
+    """`pattern`, `label`, or `person` when somebody typed or confirmed it."""
+    valid: bool = True
+    message: str = ""
+    """Why it is not valid; empty when it is."""
+    needs_confirmation: bool = False
+    """Found, but less sure than the project asks for."""
+
+
+class Word(BaseModel):
+    """A word of a page, with its place."""
+
+    text: str
+    box: Box
+    confidence: float = Field(ge=0, le=1)
+    line: int = 0
+    """Index of the line on the page, 0-based, in reading order."""
+    block: int = 0
+    """Index of the block (column, paragraph) on the page, 0-based, in reading order."""
+
+
+class PageWords(BaseModel):
+    """What one page says; the content of a words blob."""
+
+    number: int
+    """1-based."""
+    width_pixels: int
+    height_pixels: int
+    method: str
+    """`text_layer` or `ocr`."""
+    words: list[Word]

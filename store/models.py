@@ -1,0 +1,318 @@
+"""The tables."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, TypeDecorator, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from store.ids import new_code, now
+from store.states import State
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, aware and UTC on both databases (SQLite alone forgets the zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, store UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back an aware time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+StateColumn = Enum(State, native_enum=False, create_constraint=True, name="state", length=20)
+
+
+def _time(*, index: bool = False) -> Any:
+    return Field(default_factory=now, sa_type=UtcDateTime, index=index)  # pyright: ignore[reportArgumentType]  # SQLModel types sa_type as a class of no arguments
+
+
+def _later(*, index: bool = False) -> Any:
+    return Field(default=None, sa_type=UtcDateTime, index=index, nullable=True)  # pyright: ignore[reportArgumentType]  # as above
+
+
+def _json(default: type[dict[Any, Any]] | type[list[Any]] = dict) -> Any:
+    return Field(default_factory=default, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+
+
+class Organization(SQLModel, table=True):
+    """A tenant: sees its own rows and no others."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    name: str = Field(unique=True)
+    created_at: datetime = _time()
+
+
+class User(SQLModel, table=True):
+    """A person of an organization; reviews are signed with the e-mail."""
+
+    __tablename__ = "user_account"  # `user` is a reserved word in PostgreSQL
+    __table_args__ = (UniqueConstraint("organization_id", "email"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    email: str
+    is_admin: bool = False
+    created_at: datetime = _time()
+
+
+class ApiKey(SQLModel, table=True):
+    """A key of a program or a person. Only its hash is kept."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    user_id: uuid.UUID | None = Field(default=None, foreign_key="user_account.id")
+    sha256: str = Field(unique=True)
+    """Hex digest of the whole key; the key has 256 random bits, so no slow hash is needed."""
+    prefix: str
+    """The first characters of the key, by which its owner knows it."""
+    scopes: list[str] = _json(list)
+    created_at: datetime = _time()
+    expires_at: datetime | None = _later()
+    revoked_at: datetime | None = _later()
+    last_used_at: datetime | None = _later()
+
+
+class Session(SQLModel, table=True):
+    """A signed-in browser. Only the hash of its cookie is kept."""
+
+    __tablename__ = "browser_session"
+
+    sha256: str = Field(primary_key=True)
+    key_id: uuid.UUID = Field(foreign_key="apikey.id", ondelete="CASCADE")
+    csrf_token: str
+    created_at: datetime = _time()
+    expires_at: datetime = _time()
+
+
+class Project(SQLModel, table=True):
+    """A named way of treating documents."""
+
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    name: str
+    current_version_id: uuid.UUID | None = None
+    created_at: datetime = _time()
+
+
+class ProjectVersion(SQLModel, table=True):
+    """One text of a project file. A task keeps the version it was made with."""
+
+    __table_args__ = (UniqueConstraint("project_id", "number"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    project_id: uuid.UUID = Field(foreign_key="project.id")
+    number: int
+    source: str
+    """The project file as it was sent."""
+    created_at: datetime = _time()
+
+
+class File(SQLModel, table=True):
+    """Bytes that came in or that a task made. The bytes are the blob `files/<id>`."""
+
+    __table_args__ = (UniqueConstraint("task_id", "role", "name"),)
+
+    id: str = Field(default_factory=lambda: f"file_{new_code()}", primary_key=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
+    name: str
+    type: str
+    """Media type, found in the content."""
+    size_bytes: int
+    sha256: str = Field(index=True)
+    properties: dict[str, Any] = _json()
+    """width and height of an image, page_count of a PDF or TIFF."""
+    task_id: uuid.UUID | None = Field(default=None, foreign_key="task.id", index=True)
+    """The task that made the file; none for a file that was sent."""
+    role: str | None = None
+    """What it is to its task: `data`, `searchable_pdf`, `generated` ..."""
+    created_at: datetime = _time(index=True)
+
+    @property
+    def blob(self) -> str:
+        """The key of the bytes in the storage."""
+        return f"files/{self.id}"
+
+
+class Task(SQLModel, table=True):
+    """One piece of work on one input: one flow run, seen from outside."""
+
+    __table_args__ = (
+        UniqueConstraint("flow_run_id"),
+        Index("ix_task_waiting", "state", "project_id", "created_at"),
+        Index("ix_task_organization", "organization_id", "created_at"),
+    )
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    code: str = Field(default_factory=new_code, unique=True)
+    """The variable part of the public id `task_<code>`."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    operation: str
+    """`process` for a task of a project, else the name of an operation."""
+    project_id: uuid.UUID | None = Field(default=None, foreign_key="project.id")
+    project_version_id: uuid.UUID | None = Field(default=None, foreign_key="projectversion.id")
+    name: str = ""
+    parameters: dict[str, Any] = _json()
+    """As the caller sent them."""
+    task_metadata: dict[str, Any] = _json()
+    """What the caller wants to keep with the task."""
+    input_file_id: str | None = None
+    """No foreign key: the id may be of a file that is gone, and then the task fails."""
+    created_by: str = ""
+    """The actor that made the task."""
+
+    state: State = Field(default=State.QUEUED, sa_type=StateColumn)  # pyright: ignore[reportArgumentType]  # as above
+    version: int = 1
+    """Counts the changes; every change names the version it is based on."""
+    flow_run_id: uuid.UUID | None = None
+    worker_id: uuid.UUID | None = Field(default=None, index=True)
+    """The worker on which the run was last seen going."""
+    attempt: int = 1
+    """Counts the tries: retry begins the next."""
+
+    review_round: int = 0
+    """Counts the waits for a person; the pause key of the run is `review-<round>`."""
+    review_reason: str = ""
+    decision: dict[str, Any] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+    """{round, decision, actor, note} of the last decided round."""
+    claimed_by: str | None = None
+    """The actor that holds the task."""
+    claimed_until: datetime | None = _later()
+
+    step: str = ""
+    """What is being done or was done last."""
+    progress_current: int = 0
+    progress_total: int = 0
+    result: dict[str, Any] = _json()
+    """The outcome, or {error, details} of a failed one."""
+
+    created_at: datetime = _time()
+    updated_at: datetime = _time(index=True)
+    started_at: datetime | None = _later()
+    review_since: datetime | None = _later()
+    finished_at: datetime | None = _later()
+    deadline_at: datetime | None = _later(index=True)
+    """When the whole task times out."""
+    review_due_at: datetime | None = _later(index=True)
+    """When the present wait for a person runs out."""
+
+    @property
+    def public_id(self) -> str:
+        """The id in the native API, the command line and the pages."""
+        return f"task_{self.code}"
+
+
+class Document(SQLModel, table=True):
+    """A document found in the input of a task."""
+
+    __table_args__ = (UniqueConstraint("task_id", "number"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE")
+    number: int
+    """1-based."""
+    document_type: str
+    page_numbers: list[int] = _json(list)
+    fields: dict[str, Any] = _json()
+    """name -> FieldValue of store/fields.py."""
+
+
+class Page(SQLModel, table=True):
+    """A page of the input of a task, as it was read."""
+
+    __table_args__ = (UniqueConstraint("task_id", "number"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE")
+    number: int
+    """1-based."""
+    width_pixels: int
+    height_pixels: int
+    """Of the page image, in whose pixels all boxes are given."""
+    method: str
+    """`text_layer` or `ocr`."""
+    confidence: float
+    """0..1, mean over the words."""
+    image_blob: str
+    words_blob: str
+
+
+class Activity(SQLModel, table=True):
+    """One thing that happened, written in the transaction in which it happened."""
+
+    __table_args__ = (Index("ix_activity_task", "task_id", "number"),)
+
+    number: int | None = Field(default=None, primary_key=True)
+    """Rises with every event; the order of events is the order of numbers."""
+    code: str = Field(default_factory=new_code, unique=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
+    type: str = Field(index=True)
+    """`task.completed` and so on."""
+    task_id: uuid.UUID | None = None
+    subject: str
+    """Public id of what it happened to."""
+    actor: str
+    surface: str
+    reason: str = ""
+    data: dict[str, Any] = _json()
+    at: datetime = _time()
+
+
+class Outbox(SQLModel, table=True):
+    """A call to Prefect that must still be made, committed with the change that needs it."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    """`submit`, `resume`, `cancel` or `retry`."""
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
+    payload: dict[str, Any] = _json()
+    attempts: int = 0
+    available_at: datetime = _time(index=True)
+    """Not before; taking the row moves it on, so that of two dispatchers one has it."""
+    last_error: str = ""
+    created_at: datetime = _time()
+
+
+class Worker(SQLModel, table=True):
+    """A process that executes runs. It is alive while `seen_at` is fresh."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    name: str
+    host: str
+    pid: int
+    started_at: datetime = _time()
+    seen_at: datetime = _time()
+    stopped_at: datetime | None = _later()
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """The answer given to a POST with an `Idempotency-Key`."""
+
+    __table_args__ = (UniqueConstraint("organization_id", "route", "key"),)
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    route: str
+    key: str
+    request_sha256: str
+    status: int | None = None
+    """None while the first request is still being answered."""
+    body: str = ""
+    created_at: datetime = _time(index=True)
