@@ -2,11 +2,12 @@
 
 import uuid
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, TypeDecorator, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import AutoString, Field, SQLModel
 
 from store.ids import new_code, now
 from store.states import State
@@ -126,13 +127,15 @@ class ProjectVersion(SQLModel, table=True):
 
 
 class File(SQLModel, table=True):
-    """Bytes that came in or that a task made. The bytes are the blob `files/<id>`."""
+    """Bytes that came in or that a task made."""
 
     __table_args__ = (UniqueConstraint("task_id", "role", "name"),)
 
     id: str = Field(default_factory=lambda: f"file_{new_code()}", primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
     name: str
+    blob: str
+    """Key of the bytes in the storage."""
     type: str
     """Media type, found in the content."""
     size_bytes: int
@@ -144,11 +147,6 @@ class File(SQLModel, table=True):
     role: str | None = None
     """What it is to its task: `data`, `searchable_pdf`, `generated` ..."""
     created_at: datetime = _time(index=True)
-
-    @property
-    def blob(self) -> str:
-        """The key of the bytes in the storage."""
-        return f"files/{self.id}"
 
 
 class Task(SQLModel, table=True):
@@ -275,12 +273,21 @@ class Activity(SQLModel, table=True):
     at: datetime = _time()
 
 
+class OutboxKind(StrEnum):
+    """Which call to Prefect must be made."""
+
+    SUBMIT = "submit"  #: make the run
+    RESUME = "resume"  #: wake the run after a decision
+    CANCEL = "cancel"  #: cancel the run
+    RESCHEDULE = "reschedule"  #: start the run again
+    END = "end"  #: put the run, which nobody executes, into the final state of its task
+
+
 class Outbox(SQLModel, table=True):
     """A call to Prefect that must still be made, committed with the change that needs it."""
 
     id: int | None = Field(default=None, primary_key=True)
-    kind: str
-    """`submit`, `resume`, `cancel` or `retry`."""
+    kind: OutboxKind = Field(sa_type=AutoString)
     task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
     payload: dict[str, Any] = _json()
     attempts: int = 0

@@ -1,0 +1,698 @@
+"""What can be done with a task, once: every surface, page, command and form ends here.
+
+Each verb is one write transaction. A surface translates its words into these and back.
+"""
+
+from collections.abc import AsyncIterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from flows.outbox import changing, enqueue
+from operations.registry import OPERATIONS
+from operations.tools.file_type import sniff
+from operations.validate_fields import check, typed
+from store.access import Caller, code_of, visible
+from store.activity import record
+from store.blobs import blobs
+from store.database import database
+from store.errors import (
+    AlreadyClaimedError,
+    AlreadyDecidedError,
+    ConflictError,
+    FieldsInvalidError,
+    IllegalTransitionError,
+    InputError,
+    NotClaimedError,
+    NotFoundError,
+)
+from store.fields import FieldValue
+from store.ids import now
+from store.lifecycle import FINAL, advance, amend
+from store.models import Document, File, OutboxKind, Project, ProjectVersion, Task
+from store.project_file import ProjectFile, parse_project_file
+from store.settings import settings
+from store.states import Event, State
+
+PROCESS = "process"
+"""The `operation` of a task of a project."""
+
+
+# Reading
+
+
+async def find_task(
+    session: AsyncSession, caller: Caller, public_id: str, *, lock: bool = False
+) -> Task:
+    """The task of that public id.
+
+    Args:
+        session: any.
+        caller: who asks.
+        public_id: `task_<code>`.
+        lock: keep others from changing it until the transaction ends.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(Task, caller).where(col(Task.code) == code_of(public_id))
+    task = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    if task is None:
+        raise NotFoundError("There is no task with that id.", id=public_id)
+    return task
+
+
+async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File:
+    """The file of that id.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(File, caller).where(col(File.id) == file_id)
+    file = (await session.execute(query)).scalar_one_or_none()
+    if file is None:
+        raise NotFoundError("There is no file with that id.", id=file_id)
+    return file
+
+
+async def find_project(session: AsyncSession, caller: Caller, name: str) -> Project:
+    """The project of that name.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(Project, caller).where(col(Project.name) == name)
+    project = (await session.execute(query)).scalar_one_or_none()
+    if project is None:
+        raise NotFoundError(f"There is no project named {name!r}.", project=name)
+    return project
+
+
+async def project_file_of(session: AsyncSession, task: Task) -> ProjectFile:
+    """The project file that the task was made with."""
+    version = await session.get_one(ProjectVersion, task.project_version_id)
+    return parse_project_file(version.source)
+
+
+async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:
+    """The documents found in the input of the task, in order."""
+    query = select(Document).where(Document.task_id == task.id).order_by(col(Document.number))
+    return (await session.execute(query)).scalars().all()
+
+
+def field_values(document: Document) -> dict[str, FieldValue]:
+    """The fields of a document, by name."""
+    return {name: FieldValue.model_validate(value) for name, value in document.fields.items()}
+
+
+# Files and projects
+
+
+async def take_file(
+    caller: Caller,
+    *,
+    name: str,
+    chunks: AsyncIterable[bytes],
+    properties: Mapping[str, Any] | None = None,
+) -> File:
+    """Store the bytes of a file and remember it.
+
+    Raises:
+        EmptyFileError: no bytes came.
+        FileTooLargeError: more came than `max_file_bytes`.
+        StorageFullError: there is no room.
+    """
+    file = await store_bytes(caller, name=name, chunks=chunks, properties=properties)
+    async with database().writing() as session:
+        remember_file(session, caller, file)
+    return file
+
+
+async def store_bytes(
+    caller: Caller,
+    *,
+    name: str,
+    chunks: AsyncIterable[bytes],
+    properties: Mapping[str, Any] | None = None,
+) -> File:
+    """Store the bytes of a file; the row is made but not yet added to any transaction.
+
+    A file of no known type is taken in too, as `application/octet-stream`: what cannot be
+    read is found out by the task, which then says so (wire/v1.md, wire/aluma.md).
+    """
+    file = File(
+        organization_id=caller.organization_id,
+        name=safe_name(name),
+        blob="",
+        type="",
+        size_bytes=0,
+        sha256="",
+        properties=dict(properties or {}),
+    )
+    file.blob = f"files/{file.id}"
+    head = bytearray()
+
+    async def watched() -> Any:
+        async for chunk in chunks:
+            if len(head) < SNIFFED_BYTES:
+                head.extend(chunk[: SNIFFED_BYTES - len(head)])
+            yield chunk
+
+    stored = await blobs().write_stream(file.blob, watched(), settings().max_file_bytes)
+    file.size_bytes, file.sha256 = stored.size_bytes, stored.sha256
+    file.type = sniff(bytes(head))
+    return file
+
+
+SNIFFED_BYTES = 4096
+"""How much of the beginning of a file tells its type."""
+
+
+def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
+    """Add the row of a stored file to the transaction."""
+    session.add(file)
+    record(
+        session,
+        "file.created",
+        caller.actor,
+        organization_id=caller.organization_id,
+        subject=file.id,
+        data={"type": file.type, "size_bytes": file.size_bytes},
+    )
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name, at most 255 characters, control characters gone."""
+    last = PurePath(name.replace("\\", "/")).name
+    return "".join(c for c in last if c.isprintable())[:255] or "file"
+
+
+async def delete_file(caller: Caller, file_id: str) -> None:
+    """Forget a file and its bytes.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+        ConflictError: a task that has not ended still needs it.
+    """
+    async with database().writing() as session:
+        file = await find_file(session, caller, file_id)
+        query = select(col(Task.code)).where(
+            col(Task.input_file_id) == file_id, col(Task.state).not_in(FINAL)
+        )
+        if code := (await session.execute(query.limit(1))).scalar_one_or_none():
+            raise ConflictError(
+                "A task that has not ended needs the file. Cancel it or wait for its end.",
+                task=f"task_{code}",
+            )
+        await session.delete(file)
+        record(
+            session,
+            "file.deleted",
+            caller.actor,
+            organization_id=caller.organization_id,
+            subject=file_id,
+        )
+    await blobs().delete(file.blob)
+
+
+async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:
+    """Make a project from a project file, or give an existing one a new version.
+
+    Tasks under way keep the version they were made with.
+
+    Raises:
+        ProjectFileError: the file is not valid.
+    """
+    content = parse_project_file(source)
+    async with database().writing() as session:
+        query = visible(Project, caller).where(col(Project.name) == content.name)
+        project = (await session.execute(query.with_for_update())).scalar_one_or_none()
+        if project is None:
+            project = Project(organization_id=caller.organization_id, name=content.name)
+            session.add(project)
+            await session.flush()
+        newest = (
+            await session.execute(
+                select(ProjectVersion)
+                .where(ProjectVersion.project_id == project.id)
+                .order_by(col(ProjectVersion.number).desc())
+                .limit(1)
+            )
+        ).scalar_one_or_none()
+        if newest is not None and newest.source == source:
+            return project, newest
+        version = ProjectVersion(
+            project_id=project.id, number=newest.number + 1 if newest else 1, source=source
+        )
+        session.add(version)
+        project.current_version_id = version.id
+        record(
+            session,
+            "project.installed",
+            caller.actor,
+            organization_id=caller.organization_id,
+            subject=project.name,
+            data={"version": version.number},
+        )
+    return project, version
+
+
+# Taking a task in
+
+
+async def submit_process(
+    caller: Caller,
+    *,
+    project: str,
+    file_id: str | None = None,
+    file: File | None = None,
+    name: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    flow_run_id: UUID | None = None,
+) -> Task:
+    """Take in a task of a project, in one local transaction; Prefect need not be there.
+
+    Args:
+        caller: whose task it is.
+        project: name of the project.
+        file_id: a file that was sent before; or else
+        file: one whose bytes were stored just now, remembered in the same transaction.
+        name: what people call the task; the name of the file when omitted.
+        metadata: what the caller wants to keep with it.
+        flow_run_id: the run that makes the task for itself; none is submitted then.
+
+    Raises:
+        NotFoundError: the project or the file is not there.
+    """
+    async with changing() as session:
+        found = await find_project(session, caller, project)
+        version = await session.get_one(ProjectVersion, found.current_version_id)
+        if file is None:
+            if file_id is None:
+                raise InputError("A task needs a file: send one or name one.")
+            file = await find_file(session, caller, file_id)
+        else:
+            remember_file(session, caller, file)
+        return _take_in(
+            session,
+            caller,
+            Task(
+                organization_id=caller.organization_id,
+                operation=PROCESS,
+                project_id=found.id,
+                project_version_id=found.current_version_id,
+                name=name or file.name,
+                parameters={"input": file.id, "project": project},
+                task_metadata=dict(metadata or {}),
+                input_file_id=file.id,
+                deadline_at=now() + parse_project_file(version.source).timeout,
+                flow_run_id=flow_run_id,
+            ),
+        )
+
+
+async def submit_operation(
+    caller: Caller,
+    *,
+    operation: str,
+    kind: str,
+    parameters: Mapping[str, Any],
+    name: str = "",
+    flow_run_id: UUID | None = None,
+) -> Task:
+    """Take in a task that is one operation on files.
+
+    The input may be wrong: the task is accepted and fails, as its callers expect
+    (wire/v1.md).
+
+    Args:
+        caller: whose task it is.
+        operation: name of a row of OPERATIONS.
+        kind: `pdf` or `image`, the kind of file the caller announces.
+        parameters: as sent, validated by the caller against the row's params; `input` is a
+            file id, a task id, or a list of them.
+        name: what people call the task.
+        flow_run_id: the run that makes the task for itself; none is submitted then.
+
+    Raises:
+        NotFoundError: there is no such operation.
+    """
+    if operation not in OPERATIONS:
+        raise NotFoundError(f"There is no operation named {operation!r}.", operation=operation)
+    async with changing() as session:
+        return _take_in(
+            session,
+            caller,
+            Task(
+                organization_id=caller.organization_id,
+                operation=operation,
+                name=name,
+                parameters=dict(parameters),
+                task_metadata={"kind": kind},
+                deadline_at=now() + timedelta(seconds=settings().task_timeout_seconds),
+                flow_run_id=flow_run_id,
+            ),
+        )
+
+
+def _take_in(session: AsyncSession, caller: Caller, task: Task) -> Task:
+    task.created_by = caller.actor.name
+    session.add(task)
+    record(session, "task.created", caller.actor, task=task, data={"operation": task.operation})
+    if task.flow_run_id is None:
+        enqueue(session, OutboxKind.SUBMIT, task)
+    return task
+
+
+# The review
+
+
+async def claim(caller: Caller, public_id: str) -> Task:
+    """Hold a task that waits, for the length of the lease; claiming again renews it.
+
+    Raises:
+        AlreadyClaimedError: another holds it.
+        IllegalTransitionError: it does not wait for a person.
+    """
+    async with database().writing() as session:
+        return await _claim(session, caller, await find_task(session, caller, public_id, lock=True))
+
+
+async def _claim(session: AsyncSession, caller: Caller, task: Task) -> Task:
+    _must_wait(task)
+    _must_not_be_held_by_another(caller, task)
+    until = now() + timedelta(seconds=settings().claim_lease_seconds)
+    return await amend(
+        session,
+        task,
+        "task.claimed",
+        caller.actor,
+        claimed_by=caller.actor.name,
+        claimed_until=until,
+    )
+
+
+async def next_task(caller: Caller, project: str | None = None) -> Task | None:
+    """Claim the task that waits longest and that nobody holds; None when there is none."""
+    async with database().writing() as session:
+        query = visible(Task, caller).where(
+            col(Task.state) == State.IN_REVIEW,
+            col(Task.claimed_until).is_(None) | (col(Task.claimed_until) < now()),
+        )
+        if project is not None:
+            found = await find_project(session, caller, project)
+            query = query.where(col(Task.project_id) == found.id)
+        query = query.order_by(col(Task.created_at), col(Task.id)).limit(1)
+        task = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()
+        return await _claim(session, caller, task) if task else None
+
+
+async def release(caller: Caller, public_id: str) -> Task:
+    """Give a claimed task back.
+
+    Raises:
+        NotClaimedError: the caller does not hold it.
+    """
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        if holder(task) != caller.actor.name:
+            raise NotClaimedError
+        return await amend(
+            session, task, "task.released", caller.actor, claimed_by=None, claimed_until=None
+        )
+
+
+async def save(
+    caller: Caller, public_id: str, values: Mapping[str, Any], document_number: int = 1
+) -> Task:
+    """Keep values that a person typed, valid or not, without deciding.
+
+    Raises:
+        IllegalTransitionError: the task does not wait for a person.
+        AlreadyClaimedError: another holds it.
+        FieldsInvalidError: a name is no field of the project.
+    """
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        _must_wait(task)
+        _must_not_be_held_by_another(caller, task)
+        changed = await _write_values(session, task, values, document_number)
+        return await amend(
+            session, task, "task.saved", caller.actor, data={"fields": sorted(changed)}
+        )
+
+
+async def complete(
+    caller: Caller,
+    public_id: str,
+    values: Mapping[str, Any] | None = None,
+    note: str = "",
+    document_number: int = 1,
+) -> Task:
+    """Decide that the data is right; the task goes on.
+
+    Raises:
+        FieldsInvalidError: it is not; `fields` in the details has each field's reason, and
+            the task stays in review, nothing changed.
+        IllegalTransitionError: the task does not wait for a person.
+        AlreadyDecidedError: another decided first.
+        AlreadyClaimedError: another holds it.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        _must_wait(task)
+        _must_not_be_held_by_another(caller, task)
+        await _write_values(session, task, values or {}, document_number)
+        problems: dict[str, str] = {}
+        project = await project_file_of(session, task)
+        for document in await documents_of(session, task):
+            # What a person let stand is confirmed: only what is wrong is left to say.
+            checked = check(project, field_values(document))
+            problems |= {n: v.message for n, v in checked.items() if not v.valid}
+            confirmed = {
+                n: v.model_copy(update={"needs_confirmation": False}) for n, v in checked.items()
+            }
+            document.fields = {n: v.model_dump(mode="json") for n, v in confirmed.items()}
+        if problems:
+            raise FieldsInvalidError(fields=problems)
+        return await _decide(session, caller, task, Event.ANSWER, "complete", note)
+
+
+async def discard(caller: Caller, public_id: str, reason: str = "") -> Task:
+    """Decide that the document is not wanted; the task ends.
+
+    Raises:
+        IllegalTransitionError: the task does not wait for a person.
+        AlreadyDecidedError: another decided first.
+        AlreadyClaimedError: another holds it.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        _must_wait(task)
+        _must_not_be_held_by_another(caller, task)
+        return await _decide(
+            session, caller, task, Event.DISCARD, "discard", reason, finished_at=now()
+        )
+
+
+async def _decide(
+    session: AsyncSession,
+    caller: Caller,
+    task: Task,
+    event: Event,
+    decision: str,
+    note: str,
+    **changes: Any,
+) -> Task:
+    enqueue(session, OutboxKind.RESUME, task, round=task.review_round, decision=decision)
+    return await advance(
+        session,
+        task,
+        event,
+        caller.actor,
+        reason=note,
+        data={"round": task.review_round},
+        decision={
+            "round": task.review_round,
+            "decision": decision,
+            "actor": caller.actor.name,
+            "note": note,
+        },
+        claimed_by=None,
+        claimed_until=None,
+        review_since=None,
+        review_due_at=None,
+        **changes,
+    )
+
+
+async def report(
+    caller: Caller, public_id: str, issues: Sequence[Mapping[str, Any]], message: str = ""
+) -> Task:
+    """Write down what is wrong with a task; it stays where it is."""
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        return await amend(
+            session,
+            task,
+            "task.reported",
+            caller.actor,
+            reason=message,
+            data={"issues": [dict(issue) for issue in issues]},
+        )
+
+
+# Ends and new beginnings
+
+
+async def cancel(caller: Caller, public_id: str, reason: str = "") -> Task:
+    """End a task that has not ended; whatever works on it is stopped.
+
+    Raises:
+        IllegalTransitionError: it has ended already.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        return await end_task(session, task, Event.CANCEL, caller, reason=reason)
+
+
+async def end_task(
+    session: AsyncSession, task: Task, event: Event, caller: Caller, *, reason: str = ""
+) -> Task:
+    """End a task from outside its run, and have the run ended too."""
+    enqueue(session, OutboxKind.CANCEL if event is Event.CANCEL else OutboxKind.END, task)
+    return await advance(
+        session,
+        task,
+        event,
+        caller.actor,
+        reason=reason,
+        claimed_by=None,
+        claimed_until=None,
+        review_since=None,
+        review_due_at=None,
+        finished_at=now(),
+    )
+
+
+async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
+    """Open a completed, filtered or discarded task for correction.
+
+    Raises:
+        IllegalTransitionError: the task is in another state.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        if task.operation != PROCESS:
+            raise IllegalTransitionError("Only a task of a project has data to correct.")
+        project = await project_file_of(session, task)
+        enqueue(session, OutboxKind.RESCHEDULE, task)
+        return await advance(
+            session,
+            task,
+            Event.UNLOCK,
+            caller.actor,
+            reason=reason,
+            review_round=task.review_round + 1,
+            review_reason="unlocked",
+            review_since=now(),
+            review_due_at=now() + project.review.timeout,
+            deadline_at=now() + project.timeout,
+            finished_at=None,
+            result={},
+        )
+
+
+async def retry(caller: Caller, public_id: str) -> Task:
+    """Try a failed, timed out or canceled task again; what was done well is not done twice.
+
+    Raises:
+        IllegalTransitionError: the task is in another state.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        enqueue(
+            session,
+            OutboxKind.SUBMIT if task.flow_run_id is None else OutboxKind.RESCHEDULE,
+            task,
+        )
+        return await begin_again(session, task, caller)
+
+
+async def begin_again(session: AsyncSession, task: Task, caller: Caller) -> Task:
+    """Put a task that ended badly back into the queue, as its next try."""
+    taken = task.deadline_at - task.created_at if task.deadline_at else None
+    return await advance(
+        session,
+        task,
+        Event.RETRY,
+        caller.actor,
+        attempt=task.attempt + 1,
+        result={},
+        decision=None,
+        finished_at=None,
+        started_at=None,
+        worker_id=None,
+        deadline_at=now() + taken if taken else None,
+    )
+
+
+# Rules
+
+
+def holder(task: Task, at: datetime | None = None) -> str | None:
+    """The actor that holds the task; None when nobody does or the lease ran out."""
+    if task.claimed_until is None or task.claimed_until < (at or now()):
+        return None
+    return task.claimed_by
+
+
+def _must_wait(task: Task) -> None:
+    if task.state is State.IN_REVIEW:
+        return
+    if task.decision and task.decision["round"] == task.review_round and task.review_round:
+        raise AlreadyDecidedError(
+            f"The review was decided already: {task.decision['decision']}. Read the task again.",
+            state=task.state.value,
+            version=task.version,
+        )
+    raise IllegalTransitionError(
+        f"The task is {task.state.value}; it does not wait for a person.",
+        state=task.state.value,
+        version=task.version,
+    )
+
+
+def _must_not_be_held_by_another(caller: Caller, task: Task) -> None:
+    if holder(task) not in {None, caller.actor.name}:
+        raise AlreadyClaimedError(
+            claimed_until=task.claimed_until.isoformat() if task.claimed_until else None
+        )
+
+
+async def _write_values(
+    session: AsyncSession, task: Task, values: Mapping[str, Any], document_number: int
+) -> set[str]:
+    """Put typed values into a document; answers the names of the fields that changed."""
+    if not values:
+        return set()
+    project = await project_file_of(session, task)
+    documents = {document.number: document for document in await documents_of(session, task)}
+    document = documents.get(document_number)
+    if document is None:
+        raise NotFoundError("The task has no document of that number.", document=document_number)
+    unknown = sorted(name for name in values if project.field(name) is None)
+    if unknown:
+        raise FieldsInvalidError(fields=dict.fromkeys(unknown, "The project has no such field."))
+    before = field_values(document)
+    after = dict(before)
+    for name, value in values.items():
+        part, old = project.field(name), before.get(name)
+        if part is not None and (old is None or value not in (old.value, old.text)):
+            after[name] = typed(part, value)
+    document.fields = {n: v.model_dump(mode="json") for n, v in check(project, after).items()}
+    return {name for name in after if after[name] != before.get(name)}
