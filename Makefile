@@ -1,0 +1,49 @@
+# Every command of the project. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-system demo up test lint check docs bench clean
+
+BIN := .venv/bin
+GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs --include='*.md')
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: ## Install all that is missing into .venv: no root, no question
+	@scripts/bootstrap
+
+setup-system: setup ## Install the browser, PostgreSQL and tesseract some tests use (root on Debian)
+	@scripts/system-packages
+
+demo: setup ## Take the sample documents through Papertray, from nothing to results
+	@$(BIN)/papertray demo
+
+up: setup ## Run Papertray on this machine until Ctrl-C
+	@$(BIN)/papertray up
+
+test: setup setup-system check ## Check everything, then run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: setup docs ## Repair what can be repaired: imports, formatting, generated docs
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+check: setup ## Verify formatting, style, types, the direction of imports and the docs
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo --no-cache
+ifneq ($(GENERATED),)
+	$(BIN)/cog --check --diff $(GENERATED)
+endif
+
+docs: setup ## Write the generated parts of README.md and docs/ anew
+ifneq ($(GENERATED),)
+	$(BIN)/cog -r $(GENERATED)
+endif
+
+bench: setup ## Run the benchmarks; each prints both sides and the ratio
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean: ## Remove everything that can be made again
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist demo-output .coverage*
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
