@@ -1,0 +1,112 @@
+"""A run that was started in Prefect itself makes its own task."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.runtime import flow_run as this_run
+from sqlmodel import col, select
+
+from flows.verbs import find_file, store_bytes, submit_operation, submit_process, take_file
+from store.access import Caller
+from store.blobs import CHUNK_BYTES
+from store.database import database
+from store.errors import InputError, NotFoundError
+from store.models import Task
+from store.organizations import default_organization
+from store.settings import settings
+from store.states import Actor
+
+
+async def adopt_process_run(project: str | None, input: str | None) -> UUID:
+    """Make the task of this run; once, however often the run is executed.
+
+    Args:
+        project: name of a project of the default organization.
+        input: id of a file that was sent, or name of a file in the inbox.
+
+    Returns:
+        The id of the task.
+
+    Raises:
+        InputError: one of them is missing.
+        NotFoundError: the project or the file is not there.
+    """
+    if not project or not input:
+        raise InputError("Give `task_id`, or `project` and `input`.")
+    if task_id := await _adopted():
+        return task_id
+    caller = await _caller()
+    async with database().reading() as session:
+        file = None if _in_inbox(input) else await find_file(session, caller, input)
+    if file is None:
+        file = await store_bytes(caller, name=input, chunks=_chunks(_inbox_file(input)))
+        task = await submit_process(
+            caller, project=project, file=file, flow_run_id=UUID(this_run.id)
+        )
+    else:
+        task = await submit_process(
+            caller, project=project, file_id=file.id, flow_run_id=UUID(this_run.id)
+        )
+    return task.id
+
+
+async def adopt_operation_run(operation: str | None, parameters: Mapping[str, Any] | None) -> UUID:
+    """Make the task of this run; once, however often the run is executed.
+
+    Raises:
+        InputError: operation or parameters are missing.
+        NotFoundError: there is no such operation, or no such file in the inbox.
+    """
+    if not operation or not parameters:
+        raise InputError("Give `task_id`, or `operation` and `parameters`.")
+    if task_id := await _adopted():
+        return task_id
+    caller = await _caller()
+    given = parameters.get("input", "")
+    names: list[str] = [given] if isinstance(given, str) else list(given)
+    ids = [await _file_id(caller, name) for name in names]
+    task = await submit_operation(
+        caller,
+        operation=operation,
+        kind="",
+        parameters={**parameters, "input": ids[0] if isinstance(given, str) else ids},
+        flow_run_id=UUID(this_run.id),
+    )
+    return task.id
+
+
+async def _file_id(caller: Caller, name: str) -> str:
+    if not _in_inbox(name):
+        return name
+    return (await take_file(caller, name=name, chunks=_chunks(_inbox_file(name)))).id
+
+
+async def _adopted() -> UUID | None:
+    async with database().reading() as session:
+        query = select(col(Task.id)).where(col(Task.flow_run_id) == UUID(this_run.id))
+        return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _caller() -> Caller:
+    return Caller(await default_organization(), Actor("prefect", "prefect"))
+
+
+def _in_inbox(name: str) -> bool:
+    return not name.startswith(("file_", "task_"))
+
+
+def _inbox_file(name: str) -> Path:
+    """The file of that name below the inbox: whoever opens Prefect reads no other folder."""
+    inbox = settings().effective_inbox.resolve()
+    path = (inbox / name).resolve()
+    if not path.is_relative_to(inbox) or not path.is_file():
+        raise NotFoundError("There is no such file in the inbox folder.", file=name)
+    return path
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk

@@ -1,0 +1,237 @@
+"""Makes the calls to Prefect that the outbox holds, until each is made."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, exists, update
+from sqlalchemy.orm import aliased
+from sqlmodel import col, select
+
+from flows import engine, outbox
+from flows.engine import Outcome, Submission
+from flows.task_run import RUN_STATE_OF
+from store.database import database
+from store.errors import PapertrayError, PrefectUnreachableError
+from store.ids import now
+from store.lifecycle import FINAL
+from store.models import Outbox, OutboxKind, ProjectVersion, Task
+from store.project_file import ProjectFile, parse_project_file
+from store.states import State
+
+log = logging.getLogger("papertray.dispatch")
+
+BATCH = 100
+"""How many calls are taken at once; what Prefect takes in one bulk creation."""
+
+TAKEN_SECONDS = 30.0
+"""How long a call that was taken stays hidden from other dispatchers."""
+
+LOOK_SECONDS = 0.5
+"""How often the outbox is looked at for what other processes put there."""
+
+LONGEST_WAIT_SECONDS = 15.0
+"""Between two tries of one call, at most."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A row of the outbox, and the task it is about."""
+
+    row: Outbox
+    task: Task
+
+
+async def run_dispatcher(stop: asyncio.Event) -> None:
+    """Make calls as they come in, until told to stop."""
+    while not stop.is_set():
+        try:
+            made = await dispatch_once()
+        except PrefectUnreachableError:
+            log.warning("Prefect does not answer; what is taken in waits for it")
+            made = 0
+        if not made:
+            await outbox.woken(LOOK_SECONDS)
+
+
+async def dispatch_once() -> int:
+    """Make the calls that are due; answers how many were taken.
+
+    Raises:
+        PrefectUnreachableError: Prefect does not answer; the calls stay where they are.
+    """
+    calls = await _take()
+    submissions = [call for call in calls if call.row.kind == OutboxKind.SUBMIT]
+    others = [call for call in calls if call.row.kind != OutboxKind.SUBMIT]
+    if submissions:
+        await _make(submissions, _submit(submissions))
+    # One after the other: Prefect's server works one call at a time anyway (facts: point 14).
+    for call in others:
+        await _make([call], _CALLS[OutboxKind(call.row.kind)](call))
+    return len(calls)
+
+
+async def _take() -> list[Call]:
+    """Take the calls that are due, the first of each task: a task's calls keep their order."""
+    earlier = aliased(Outbox)
+    due = (
+        select(Outbox)
+        .where(
+            col(Outbox.available_at) <= now(),
+            ~exists().where(earlier.task_id == Outbox.task_id, col(earlier.id) < col(Outbox.id)),
+        )
+        .order_by(col(Outbox.id))
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    async with database().reading() as session:
+        # Most looks find nothing: they must not queue for the write lock.
+        if (await session.execute(due.with_only_columns(col(Outbox.id)).limit(1))).first() is None:
+            return []
+    async with database().writing() as session:
+        rows = (await session.execute(due)).scalars().all()
+        await session.execute(
+            update(Outbox)
+            .where(col(Outbox.id).in_([row.id for row in rows]))
+            .values(available_at=now() + timedelta(seconds=TAKEN_SECONDS))
+        )
+        tasks = {
+            task.id: task
+            for task in (
+                await session.execute(
+                    select(Task).where(col(Task.id).in_([row.task_id for row in rows]))
+                )
+            ).scalars()
+        }
+        return [Call(row, tasks[row.task_id]) for row in rows]
+
+
+async def _make(calls: Sequence[Call], call: Awaitable[bool]) -> None:
+    """Make one call for some rows: done, they go; else they wait for their next try."""
+    ids = [one.row.id for one in calls]
+    try:
+        done = await call
+    except PapertrayError as error:
+        await _put_back(calls, error.code)
+        if isinstance(error, PrefectUnreachableError):
+            raise
+        log.warning("a call to Prefect failed: %s", error.code)
+        return
+    if not done:
+        await _put_back(calls, "")
+        return
+    async with database().writing() as session:
+        await session.execute(delete(Outbox).where(col(Outbox.id).in_(ids)))
+
+
+async def _put_back(calls: Sequence[Call], reason: str) -> None:
+    async with database().writing() as session:
+        for call in calls:
+            wait = min(LONGEST_WAIT_SECONDS, 0.1 * 2 ** min(call.row.attempts, 8))
+            await session.execute(
+                update(Outbox)
+                .where(col(Outbox.id) == call.row.id)
+                .values(
+                    attempts=call.row.attempts + 1,
+                    available_at=now() + timedelta(seconds=wait),
+                    last_error=reason,
+                )
+            )
+
+
+async def _submit(calls: Sequence[Call]) -> bool:
+    wanted = [call.task for call in calls if call.task.state is State.QUEUED]
+    projects = await _projects_of(wanted)
+    runs = await engine.submit(
+        [
+            Submission(
+                task_id=task.id,
+                operation=task.operation,
+                name=_outside_name(task, projects.get(task.project_version_id)),
+                tags=_tags(task, projects.get(task.project_version_id)),
+            )
+            for task in wanted
+        ]
+    )
+    async with database().writing() as session:
+        for task_id, flow_run_id in runs.items():
+            await session.execute(
+                update(Task).where(col(Task.id) == task_id).values(flow_run_id=flow_run_id)
+            )
+    return True
+
+
+async def _projects_of(tasks: Sequence[Task]) -> Mapping[UUID | None, ProjectFile]:
+    """The project files of some tasks, by the id of their version."""
+    ids = {task.project_version_id for task in tasks if task.project_version_id}
+    async with database().reading() as session:
+        query = select(ProjectVersion).where(col(ProjectVersion.id).in_(ids))
+        versions = (await session.execute(query)).scalars().all()
+    return {version.id: parse_project_file(version.source) for version in versions}
+
+
+def _outside_name(task: Task, project: ProjectFile | None) -> str:
+    """The name of the run: whoever opens Prefect reads it, so by default it says nothing."""
+    if project is not None and project.names_outside:
+        return f"{task.name}-{task.code[:6]}"
+    return task.public_id
+
+
+def _tags(task: Task, project: ProjectFile | None) -> list[str]:
+    tags = [f"op:{task.operation}", f"org:{task.organization_id}"]
+    return [*tags, f"project:{project.name}"] if project else tags
+
+
+async def _resume(call: Call) -> bool:
+    """Wake the run after a decision; it may be on its way into the pause just now."""
+    task = await _fresh(call)
+    round_ = call.row.payload["round"]
+    if task.flow_run_id is None or task.review_round != round_ or task.state is State.IN_REVIEW:
+        return True  # the round is over, or was opened again: this call is of the past
+    outcome = await engine.resume(
+        task.flow_run_id,
+        {"decision": call.row.payload["decision"]},
+        pause_key=f"review-{round_}",
+    )
+    if outcome is Outcome.NOT_PAUSED:
+        run = (await engine.read_runs([task.flow_run_id])).get(task.flow_run_id)
+        return run is None or run.is_final or task.state in FINAL - {State.DISCARDED}
+    return True
+
+
+async def _cancel(call: Call) -> bool:
+    task = await _fresh(call)
+    if task.flow_run_id is not None and task.state is State.CANCELED:
+        await engine.cancel(task.flow_run_id)
+    return True
+
+
+async def _reschedule(call: Call) -> bool:
+    task = await _fresh(call)
+    if task.flow_run_id is not None and task.state not in FINAL:
+        await engine.reschedule(task.flow_run_id, even_if_final=True)
+    return True
+
+
+async def _end(call: Call) -> bool:
+    """End a run as its task has ended."""
+    task = await _fresh(call)
+    if task.flow_run_id is not None and task.state in FINAL:
+        await engine.end(task.flow_run_id, RUN_STATE_OF[task.state](task.public_id))
+    return True
+
+
+async def _fresh(call: Call) -> Task:
+    async with database().reading() as session:
+        return await session.get_one(Task, call.task.id)
+
+
+_CALLS: Mapping[OutboxKind, Callable[[Call], Awaitable[bool]]] = {
+    OutboxKind.RESUME: _resume,
+    OutboxKind.CANCEL: _cancel,
+    OutboxKind.RESCHEDULE: _reschedule,
+    OutboxKind.END: _end,
+}

@@ -1,0 +1,48 @@
+"""The life of a task of a project: read, extract, check, wait for a person, export."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.client.schemas.objects import State as RunState
+from pydantic import Field
+
+from flows import steps
+from flows.adopt import adopt_process_run
+from flows.ending import record_cancellation
+from flows.task_run import execute
+from store.settings import settings
+
+TaskId = Annotated[
+    UUID | None,
+    Field(description="A task that was taken in already; leave empty to make one from here."),
+]
+ProjectName = Annotated[
+    str | None, Field(description="Name of the project, for a new task: `invoices`.")
+]
+InputName = Annotated[
+    str | None,
+    Field(
+        description="For a new task: the id of a file that was sent (`file_...`), or the name of"
+        " a file in the inbox folder."
+    ),
+]
+
+
+@flow(
+    name="process-task",
+    persist_result=True,
+    result_storage=settings().results_folder,
+    on_cancellation=[record_cancellation],
+)
+async def process_task(
+    task_id: TaskId = None, project: ProjectName = None, input: InputName = None
+) -> RunState[Any]:
+    """Process one file as its project says, and let a person check it where that is needed."""
+    task_id = task_id or await adopt_process_run(project, input)
+    async with execute(task_id) as run:
+        pages = await steps.read(run)
+        await steps.extract(run, pages)
+        await steps.have_it_reviewed(run)
+        await steps.export(run, pages)
+    return run.final_state

@@ -1,0 +1,224 @@
+"""One execution of the run of a task: its row, its steps, its end."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.objects import State as RunState
+from prefect.runtime import flow_run as this_run
+from prefect.states import Cancelled, Completed, Failed
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from flows.artifacts import ProgressArtifact
+from flows.heartbeat import this_worker
+from flows.outbox import changing
+from flows.verbs import begin_again
+from operations.registry import Blob, progress_to
+from store.access import Caller
+from store.blobs import blobs
+from store.database import database
+from store.errors import NotFoundError, PapertrayError
+from store.ids import now
+from store.lifecycle import FINAL, advance
+from store.models import File, Outbox, Task
+from store.states import Actor, Event, State
+
+log = logging.getLogger("papertray.flows")
+
+PROGRESS_SECONDS = 1.0
+"""How often, at most, the progress of a step is written down."""
+
+# The state in which a run ends is the word for how its task ended (wire/README.md).
+RUN_STATE_OF: Mapping[State, Any] = {
+    State.COMPLETED: lambda message: Completed(message=message),
+    State.FILTERED: lambda message: Completed(name="Filtered", message=message),
+    State.DISCARDED: lambda message: Completed(name="Discarded", message=message),
+    State.FAILED: lambda message: Failed(message=message),
+    State.TIMED_OUT: lambda message: Failed(name="TimedOut", message=message),
+    State.CANCELED: lambda message: Cancelled(message=message),
+}
+
+
+
+class TaskEndedError(Exception):
+    """The task has ended by another hand; its run has nothing left to do."""
+
+
+class TaskRun:
+    """A task, while its run is executed."""
+
+    def __init__(self, task: Task):
+        """Take the task as it was read."""
+        self.task = task
+        self.caller = Caller(task.organization_id, Actor("flow", "system"))
+        self._progress = ProgressArtifact()
+        self._shown_at = 0.0
+
+    @property
+    def final_state(self) -> RunState[Any]:
+        """The Prefect state that says how the task ended."""
+        code = (self.task.result.get("details") or {}).get("code", "")
+        return RUN_STATE_OF[self.task.state](f"{self.task.public_id} {code}".strip())
+
+    async def reload(self) -> Task:
+        """Read the task again.
+
+        Raises:
+            TaskEndedError: it has ended meanwhile.
+        """
+        async with database().reading() as session:
+            self.task = await session.get_one(Task, self.task.id)
+        if self.task.state in FINAL:
+            raise TaskEndedError
+        return self.task
+
+    async def happen(self, event: Event, *, reason: str = "", **changes: Any) -> Task:
+        """Let something happen to the task.
+
+        Raises:
+            TaskEndedError: it has ended meanwhile.
+        """
+        async with changing() as session:
+            task = await session.get_one(Task, self.task.id, with_for_update=True)
+            if task.state in FINAL:
+                self.task = task
+                raise TaskEndedError
+            self.task = await advance(
+                session, task, event, self.caller.actor, reason=reason, **changes
+            )
+        return self.task
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        """Say what is being done, and listen to the progress of the operation inside."""
+
+        async def show(current: int, total: int) -> None:
+            if current < total and monotonic() - self._shown_at < PROGRESS_SECONDS:
+                return
+            self._shown_at = monotonic()
+            await self.show_progress(name, current, total)
+
+        await self.reload()
+        await self.show_progress(name, 0, 0)
+        async with progress_to(show):
+            yield
+
+    async def show_progress(self, step: str, current: int, total: int) -> None:
+        """Write down how far the work is.
+
+        No change of the task in the sense of its version: nobody decides anything by it.
+        """
+        async with database().writing() as session:
+            await session.execute(
+                update(Task)
+                .where(col(Task.id) == self.task.id)
+                .values(step=step, progress_current=current, progress_total=total)
+            )
+        await self._progress.show(step, current, total)
+
+    async def input_file(self, file_id: str) -> File:
+        """The file that the task is to work on.
+
+        Raises:
+            NotFoundError: it is gone, or it is another organization's.
+        """
+        async with database().reading() as session:
+            query = select(File).where(
+                col(File.id) == file_id, col(File.organization_id) == self.task.organization_id
+            )
+            file = (await session.execute(query)).scalar_one_or_none()
+        if file is None:
+            raise NotFoundError(
+                "Source file not found.", file_id=file_id, reason="The file might have been deleted."
+            )
+        return file
+
+    def blob(self, name: str) -> Blob:
+        """The key of something that belongs to this task."""
+        return Blob(f"tasks/{self.task.id}/{name}")
+
+    async def forget_blob(self, name: str) -> None:
+        """Remove what a failed step may have left."""
+        await blobs().delete(f"tasks/{self.task.id}/{name}/")
+
+
+@asynccontextmanager
+async def execute(task_id: UUID) -> AsyncIterator[TaskRun]:
+    """Execute a task: take it up, and see to it that it ends as its errors say.
+
+    A run may be executed several times, after a wait or a crash: each goes on where the task
+    is. Waiting for a person leaves by Prefect's own signal, which is none of our errors.
+
+    Args:
+        task_id: of a task that is there.
+    """
+    run = TaskRun(await _take_up(task_id))
+    try:
+        if run.task.state in FINAL:
+            raise TaskEndedError
+        left = (run.task.deadline_at - now()).total_seconds() if run.task.deadline_at else None
+        async with asyncio.timeout(left):
+            yield run
+    except TaskEndedError:
+        log.info("%s has ended as %s", run.task.public_id, run.task.state.value)
+    except PapertrayError as error:
+        log.warning("%s failed: %s", run.task.public_id, error.code)
+        await _end(run, Event.FAIL, error)
+    except TimeoutError:
+        await _end(run, Event.TIME_OUT, None)
+    except Exception as error:  # what is no error of ours must still end the task, and be seen
+        log.exception("%s failed inside", run.task.public_id)
+        await _end(run, Event.FAIL, PapertrayError(kind=type(error).__name__))
+
+
+async def _take_up(task_id: UUID) -> Task:
+    async with changing() as session:
+        task = await session.get_one(Task, task_id, with_for_update=True)
+        caller = Caller(task.organization_id, Actor("flow", "system"))
+        if task.state in FINAL and await _was_started_again(session, task):
+            task = await begin_again(session, task, Caller(task.organization_id, PREFECT_UI))
+        if task.state is State.QUEUED:
+            return await advance(
+                session,
+                task,
+                Event.START,
+                caller.actor,
+                worker_id=this_worker().id,
+                flow_run_id=UUID(this_run.id),
+                started_at=now(),
+            )
+        if task.state not in FINAL:
+            await session.execute(
+                update(Task).where(col(Task.id) == task.id).values(worker_id=this_worker().id)
+            )
+        return task
+
+
+PREFECT_UI = Actor("prefect-ui", "prefect")
+
+
+async def _was_started_again(session: Any, task: Task) -> bool:
+    """Whether somebody pressed Retry in Prefect on the run of a task that ended badly.
+
+    Nothing of ours starts such a run: a cancel that is still on its way to Prefect has its row
+    in the outbox until Prefect has it.
+    """
+    if task.state not in {State.FAILED, State.TIMED_OUT, State.CANCELED}:
+        return False
+    pending = await session.execute(select(Outbox.id).where(col(Outbox.task_id) == task.id).limit(1))
+    return pending.first() is None
+
+
+async def _end(run: TaskRun, event: Event, error: PapertrayError | None) -> None:
+    result = error.as_result() if error else {}
+    try:
+        await run.happen(
+            event, reason=error.code if error else "", result=result, finished_at=now()
+        )
+    except TaskEndedError:
+        log.info("%s had ended as %s", run.task.public_id, run.task.state.value)
