@@ -13,6 +13,7 @@ PapertrayError                 500  internal
     ProjectFileError           422  project_file_invalid
     FieldsInvalidError         422  fields_invalid
     BatchTooLargeError         422  batch_too_large
+    KeyReusedError             422  idempotency_key_reused
   UnauthenticatedError         401  unauthenticated
   ForbiddenError               403  forbidden
   NotFoundError                404  not_found
@@ -21,6 +22,7 @@ PapertrayError                 500  internal
     AlreadyDecidedError        409  already_decided
     AlreadyClaimedError        409  already_claimed
     NotClaimedError            409  not_claimed
+    RequestUnderWayError       409  request_under_way
   ToolError                    500  tool_failed
     ToolMissingError           500  tool_missing
     ToolTimeoutError           500  tool_timeout
@@ -140,6 +142,12 @@ class BatchTooLargeError(InputError):
     code = "batch_too_large"
 
 
+class KeyReusedError(InputError):
+    """The Idempotency-Key was used for another request. Take a new one for each request."""
+
+    code = "idempotency_key_reused"
+
+
 class UnauthenticatedError(PapertrayError):
     """The key is missing or not valid. Send a valid one; `papertray key create` makes them."""
 
@@ -194,6 +202,12 @@ class NotClaimedError(ConflictError):
     """The caller has not claimed the task. Claim it first."""
 
     code = "not_claimed"
+
+
+class RequestUnderWayError(ConflictError):
+    """The request with this Idempotency-Key is still being answered. Send it again later."""
+
+    code = "request_under_way"
 
 
 class ToolError(PapertrayError):
