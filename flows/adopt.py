@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from prefect.runtime import flow_run as this_run
-from sqlmodel import col, select
+from sqlalchemy import select
+from sqlmodel import col
 
 from flows.verbs import find_file, store_bytes, submit_operation, submit_process, take_file
 from store.access import Caller
@@ -19,12 +20,12 @@ from store.settings import settings
 from store.states import Actor
 
 
-async def adopt_process_run(project: str | None, input: str | None) -> UUID:
+async def adopt_process_run(project: str | None, source: str | None) -> UUID:
     """Make the task of this run; once, however often the run is executed.
 
     Args:
         project: name of a project of the default organization.
-        input: id of a file that was sent, or name of a file in the inbox.
+        source: id of a file that was sent, or name of a file in the inbox.
 
     Returns:
         The id of the task.
@@ -33,15 +34,15 @@ async def adopt_process_run(project: str | None, input: str | None) -> UUID:
         InputError: one of them is missing.
         NotFoundError: the project or the file is not there.
     """
-    if not project or not input:
+    if not project or not source:
         raise InputError("Give `task_id`, or `project` and `input`.")
     if task_id := await _adopted():
         return task_id
     caller = await _caller()
     async with database().reading() as session:
-        file = None if _in_inbox(input) else await find_file(session, caller, input)
+        file = None if _in_inbox(source) else await find_file(session, caller, source)
     if file is None:
-        file = await store_bytes(caller, name=input, chunks=_chunks(_inbox_file(input)))
+        file = await store_bytes(caller, name=source, chunks=_chunks(_inbox_file(source)))
         task = await submit_process(
             caller, project=project, file=file, flow_run_id=UUID(this_run.id)
         )

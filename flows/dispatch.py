@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, exists, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import aliased
-from sqlmodel import col, select
+from sqlmodel import col
 
 from flows import engine, outbox
 from flows.engine import Outcome, Submission
-from flows.task_run import RUN_STATE_OF
+from flows.task_run import run_state_of
 from store.database import database
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.ids import now
@@ -81,7 +81,9 @@ async def _take() -> list[Call]:
         select(Outbox)
         .where(
             col(Outbox.available_at) <= now(),
-            ~exists().where(earlier.task_id == Outbox.task_id, col(earlier.id) < col(Outbox.id)),
+            ~exists().where(
+                col(earlier.task_id) == col(Outbox.task_id), col(earlier.id) < col(Outbox.id)
+            ),
         )
         .order_by(col(Outbox.id))
         .limit(BATCH)
@@ -220,7 +222,7 @@ async def _end(call: Call) -> bool:
     """End a run as its task has ended."""
     task = await _fresh(call)
     if task.flow_run_id is not None and task.state in FINAL:
-        await engine.end(task.flow_run_id, RUN_STATE_OF[task.state](task.public_id))
+        await engine.end(task.flow_run_id, run_state_of(task))
     return True
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.objects import State as RunState
-from sqlmodel import col, select
+from sqlalchemy import select
+from sqlmodel import col
 
 from flows.outbox import changing
 from store.ids import now
@@ -39,6 +40,8 @@ async def end_task_of_run(
         )
 
 
-async def record_cancellation(flow: Flow[Any, Any], run: FlowRun, state: RunState[Any]) -> None:  # noqa: ARG001  # Prefect's signature
+async def record_cancellation(
+    flow: Flow[..., Any], flow_run: FlowRun, state: RunState[Any]
+) -> None:  # Prefect's signature
     """Hook of the flows: the run is being cancelled, so the task is."""
-    await end_task_of_run(run.id, Event.CANCEL, reason="cancelled in Prefect")
+    await end_task_of_run(flow_run.id, Event.CANCEL, reason="cancelled in Prefect")

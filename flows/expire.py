@@ -4,7 +4,8 @@ import logging
 from datetime import timedelta
 
 from prefect import flow
-from sqlmodel import col, select
+from sqlalchemy import select
+from sqlmodel import col
 
 from flows.outbox import changing
 from flows.verbs import complete, discard, end_task, project_file_of
@@ -35,28 +36,41 @@ async def expire_once() -> int:
     grace = now() - timedelta(seconds=RUNNING_GRACE_SECONDS)
     async with database().reading() as session:
         over = (
-            await session.execute(
-                select(Task).where(
-                    col(Task.state).not_in({*FINAL, State.RUNNING}), col(Task.deadline_at) < now()
+            (
+                await session.execute(
+                    select(Task).where(
+                        col(Task.state).not_in({*FINAL, State.RUNNING}),
+                        col(Task.deadline_at) < now(),
+                    )
                 )
             )
-        ).scalars().all()
+            .scalars()
+            .all()
+        )
         stuck = (
-            await session.execute(
-                select(Task).where(
-                    col(Task.state) == State.RUNNING, col(Task.deadline_at) < grace
+            (
+                await session.execute(
+                    select(Task).where(
+                        col(Task.state) == State.RUNNING, col(Task.deadline_at) < grace
+                    )
                 )
             )
-        ).scalars().all()
+            .scalars()
+            .all()
+        )
         unseen = (
-            await session.execute(
-                select(Task).where(
-                    col(Task.state) == State.IN_REVIEW,
-                    col(Task.review_due_at) < now(),
-                    col(Task.deadline_at) >= now(),
+            (
+                await session.execute(
+                    select(Task).where(
+                        col(Task.state) == State.IN_REVIEW,
+                        col(Task.review_due_at) < now(),
+                        col(Task.deadline_at) >= now(),
+                    )
                 )
             )
-        ).scalars().all()
+            .scalars()
+            .all()
+        )
     for task in [*over, *stuck]:
         await _time_out(task, "deadline of the task")
     for task in unseen:

@@ -36,7 +36,9 @@ InputName = Annotated[
     on_cancellation=[record_cancellation],
 )
 async def process_task(
-    task_id: TaskId = None, project: ProjectName = None, input: InputName = None
+    task_id: TaskId = None,
+    project: ProjectName = None,
+    input: InputName = None,  # noqa: A002  # the word of the API (wire/v1.md)
 ) -> RunState[Any]:
     """Process one file as its project says, and let a person check it where that is needed."""
     task_id = task_id or await adopt_process_run(project, input)

@@ -9,8 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from prefect import flow
-from sqlalchemy import ColumnElement, func, update
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, func, select, update
+from sqlmodel import col
 
 from flows import engine
 from flows.ending import end_task_of_run
@@ -105,9 +105,7 @@ async def take_over() -> None:
     if not dead:
         return
     async with database().reading() as session:
-        query = select(Task).where(
-            col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL)
-        )
+        query = select(Task).where(col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL))
         orphans = (await session.execute(query)).scalars().all()
     for task in orphans:
         if task.flow_run_id is not None:
@@ -177,7 +175,7 @@ def _phase(task: Task) -> str:
 
 async def _has_call_pending(task: Task) -> bool:
     async with database().reading() as session:
-        query = select(Outbox.id).where(col(Outbox.task_id) == task.id).limit(1)
+        query = select(col(Outbox.id)).where(col(Outbox.task_id) == task.id).limit(1)
         return (await session.execute(query)).first() is not None
 
 
@@ -203,9 +201,7 @@ async def _tasks_to_look_at() -> dict[UUID, Task]:
         *await _settled_tasks(col(Task.state) == State.RUNNING),
         *await _settled_tasks(col(Task.state).in_(FINAL), col(Task.updated_at) > recent),
         # By chance, so that each has its turn without anybody keeping count.
-        *await _settled_tasks(
-            col(Task.state).in_({State.QUEUED, *WAITING}), limit=WAITING_BATCH
-        ),
+        *await _settled_tasks(col(Task.state).in_({State.QUEUED, *WAITING}), limit=WAITING_BATCH),
     ]
     for start in range(0, len(ended), IDS_AT_ONCE):
         part = ended[start : start + IDS_AT_ONCE]

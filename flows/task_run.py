@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State as RunState
+from prefect.client.schemas.objects import StateType
 from prefect.runtime import flow_run as this_run
-from prefect.states import Cancelled, Completed, Failed
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import select, update
+from sqlmodel import col
 
 from flows.artifacts import ProgressArtifact
 from flows.heartbeat import this_worker
@@ -22,7 +22,7 @@ from operations.registry import Blob, progress_to
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
-from store.errors import NotFoundError, PapertrayError
+from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.ids import now
 from store.lifecycle import FINAL, advance
 from store.models import File, Outbox, Task
@@ -34,15 +34,21 @@ PROGRESS_SECONDS = 1.0
 """How often, at most, the progress of a step is written down."""
 
 # The state in which a run ends is the word for how its task ended (wire/README.md).
-RUN_STATE_OF: Mapping[State, Any] = {
-    State.COMPLETED: lambda message: Completed(message=message),
-    State.FILTERED: lambda message: Completed(name="Filtered", message=message),
-    State.DISCARDED: lambda message: Completed(name="Discarded", message=message),
-    State.FAILED: lambda message: Failed(message=message),
-    State.TIMED_OUT: lambda message: Failed(name="TimedOut", message=message),
-    State.CANCELED: lambda message: Cancelled(message=message),
+RUN_STATE_OF: Mapping[State, tuple[StateType, str]] = {
+    State.COMPLETED: (StateType.COMPLETED, "Completed"),
+    State.FILTERED: (StateType.COMPLETED, "Filtered"),
+    State.DISCARDED: (StateType.COMPLETED, "Discarded"),
+    State.FAILED: (StateType.FAILED, "Failed"),
+    State.TIMED_OUT: (StateType.FAILED, "TimedOut"),
+    State.CANCELED: (StateType.CANCELLED, "Cancelled"),
 }
 
+
+def run_state_of(task: Task) -> RunState[Any]:
+    """The Prefect state that says how a task ended; nothing personal is in it."""
+    kind, name = RUN_STATE_OF[task.state]
+    code = (task.result.get("details") or {}).get("code", "")
+    return RunState(type=kind, name=name, message=f"{task.public_id} {code}".strip())
 
 
 class TaskEndedError(Exception):
@@ -62,8 +68,7 @@ class TaskRun:
     @property
     def final_state(self) -> RunState[Any]:
         """The Prefect state that says how the task ended."""
-        code = (self.task.result.get("details") or {}).get("code", "")
-        return RUN_STATE_OF[self.task.state](f"{self.task.public_id} {code}".strip())
+        return run_state_of(self.task)
 
     async def reload(self) -> Task:
         """Read the task again.
@@ -134,7 +139,9 @@ class TaskRun:
             file = (await session.execute(query)).scalar_one_or_none()
         if file is None:
             raise NotFoundError(
-                "Source file not found.", file_id=file_id, reason="The file might have been deleted."
+                "Source file not found.",
+                file_id=file_id,
+                reason="The file might have been deleted.",
             )
         return file
 
@@ -158,11 +165,10 @@ async def execute(task_id: UUID) -> AsyncIterator[TaskRun]:
         task_id: of a task that is there.
     """
     run = TaskRun(await _take_up(task_id))
+    deadline = run.task.deadline_at
+    clock = asyncio.timeout((deadline - now()).total_seconds() if deadline else None)
     try:
-        if run.task.state in FINAL:
-            raise TaskEndedError
-        left = (run.task.deadline_at - now()).total_seconds() if run.task.deadline_at else None
-        async with asyncio.timeout(left):
+        async with clock:
             yield run
     except TaskEndedError:
         log.info("%s has ended as %s", run.task.public_id, run.task.state.value)
@@ -170,7 +176,10 @@ async def execute(task_id: UUID) -> AsyncIterator[TaskRun]:
         log.warning("%s failed: %s", run.task.public_id, error.code)
         await _end(run, Event.FAIL, error)
     except TimeoutError:
-        await _end(run, Event.TIME_OUT, None)
+        if clock.expired():
+            await _end(run, Event.TIME_OUT, None)
+        else:  # an operation took longer than it is declared to take
+            await _end(run, Event.FAIL, ToolTimeoutError(step=run.task.step))
     except Exception as error:  # what is no error of ours must still end the task, and be seen
         log.exception("%s failed inside", run.task.public_id)
         await _end(run, Event.FAIL, PapertrayError(kind=type(error).__name__))
@@ -210,7 +219,9 @@ async def _was_started_again(session: Any, task: Task) -> bool:
     """
     if task.state not in {State.FAILED, State.TIMED_OUT, State.CANCELED}:
         return False
-    pending = await session.execute(select(Outbox.id).where(col(Outbox.task_id) == task.id).limit(1))
+    pending = await session.execute(
+        select(col(Outbox.id)).where(col(Outbox.task_id) == task.id).limit(1)
+    )
     return pending.first() is None
 
 

@@ -3,14 +3,15 @@
 Each verb is one write transaction. A surface translates its words into these and back.
 """
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col
 
 from flows.outbox import changing, enqueue
 from operations.registry import OPERATIONS
@@ -100,7 +101,7 @@ async def project_file_of(session: AsyncSession, task: Task) -> ProjectFile:
 
 async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:
     """The documents found in the input of the task, in order."""
-    query = select(Document).where(Document.task_id == task.id).order_by(col(Document.number))
+    query = select(Document).where(col(Document.task_id) == task.id).order_by(col(Document.number))
     return (await session.execute(query)).scalars().all()
 
 
@@ -156,7 +157,7 @@ async def store_bytes(
     file.blob = f"files/{file.id}"
     head = bytearray()
 
-    async def watched() -> Any:
+    async def watched() -> AsyncIterator[bytes]:
         async for chunk in chunks:
             if len(head) < SNIFFED_BYTES:
                 head.extend(chunk[: SNIFFED_BYTES - len(head)])
@@ -238,7 +239,7 @@ async def install_project(caller: Caller, source: str) -> tuple[Project, Project
         newest = (
             await session.execute(
                 select(ProjectVersion)
-                .where(ProjectVersion.project_id == project.id)
+                .where(col(ProjectVersion.project_id) == project.id)
                 .order_by(col(ProjectVersion.number).desc())
                 .limit(1)
             )

@@ -4,15 +4,24 @@ import uuid
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy.sql import Select
-from sqlmodel import col, select
+from sqlalchemy import Select, select
+from sqlmodel import col
 
 from store.errors import ForbiddenError, NotFoundError
 from store.models import Activity, File, Project, Task
 from store.states import Actor
 
-SCOPES = ("task.read", "task.create", "task.edit", "file.read", "file.create", "file.delete",
-          "project.read", "project.edit", "admin")
+SCOPES = (
+    "task.read",
+    "task.create",
+    "task.edit",
+    "file.read",
+    "file.create",
+    "file.delete",
+    "project.read",
+    "project.edit",
+    "admin",
+)
 """What a key can be allowed; `admin` allows all."""
 
 
@@ -41,7 +50,7 @@ class Caller:
 Owned = TypeVar("Owned", Task, File, Project, Activity)
 
 
-def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
+def visible(kind: type[Owned], caller: Caller) -> Select[Owned]:
     """The rows of one kind that the caller may see."""
     return select(kind).where(col(kind.organization_id) == caller.organization_id)
 

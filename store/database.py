@@ -50,7 +50,10 @@ class Database:
         when another one wrote in between (https://sqlite.org/lang_transaction.html, 2.2).
         """
         if not self.is_sqlite:
-            async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            async with (
+                AsyncSession(self.engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
                 yield session
             return
         # Writers of this process queue here, in order; SQLite's own waiting is a sleep.

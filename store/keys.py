@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import select, update
+from sqlmodel import col
 
 from store.access import SCOPES, Caller
 from store.database import database

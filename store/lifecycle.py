@@ -53,9 +53,7 @@ LIFECYCLE: Final[Mapping[tuple[State, Event], State]] = {
 FINAL: Final = frozenset(
     state
     for state in State
-    if all(
-        event in {Event.UNLOCK, Event.RETRY} for source, event in LIFECYCLE if source is state
-    )
+    if all(event in {Event.UNLOCK, Event.RETRY} for source, event in LIFECYCLE if source is state)
 )
 """States that are left only because somebody asks for it by name (unlock, retry)."""
 

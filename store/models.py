@@ -28,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
         """Give back an aware time."""
         if value is None:
             return None
@@ -36,7 +36,20 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 Json = JSON().with_variant(JSONB(), "postgresql")
-StateColumn = Enum(State, native_enum=False, create_constraint=True, name="state", length=20)
+
+
+def _values(states: type[State]) -> list[str]:
+    return [state.value for state in states]
+
+
+StateColumn = Enum(
+    State,
+    native_enum=False,
+    create_constraint=True,
+    name="state",
+    length=20,
+    values_callable=_values,  # else it keeps the names
+)
 
 
 def _time(*, index: bool = False) -> Any:
@@ -62,7 +75,7 @@ class Organization(SQLModel, table=True):
 class User(SQLModel, table=True):
     """A person of an organization; reviews are signed with the e-mail."""
 
-    __tablename__ = "user_account"  # `user` is a reserved word in PostgreSQL
+    __tablename__ = "user_account"  # pyright: ignore[reportAssignmentType]  # `user` is a reserved word in PostgreSQL
     __table_args__ = (UniqueConstraint("organization_id", "email"),)
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
@@ -92,7 +105,7 @@ class ApiKey(SQLModel, table=True):
 class Session(SQLModel, table=True):
     """A signed-in browser. Only the hash of its cookie is kept."""
 
-    __tablename__ = "browser_session"
+    __tablename__ = "browser_session"  # pyright: ignore[reportAssignmentType]  # a plain name is what SQLModel wants
 
     sha256: str = Field(primary_key=True)
     key_id: uuid.UUID = Field(foreign_key="apikey.id", ondelete="CASCADE")

@@ -211,8 +211,8 @@ def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
             if part >= len(node.value):
                 break
-            node = node.value[part]
-            line = node.start_mark.line + 1
+            entry: yaml.Node = node.value[part]
+            line, node = entry.start_mark.line + 1, entry
         else:
             break
     return line

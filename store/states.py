@@ -1,51 +1,43 @@
 """The words for where a task is and for what can happen to it."""
 
 from dataclasses import dataclass
-from enum import StrEnum, auto
+from enum import StrEnum
 
 
-class _Word(StrEnum):
-    """An enum whose name, JSON value and database value are one word."""
+class State(StrEnum):
+    """Where a task is; the database, JSON and the pages show the value."""
 
-    @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[str]) -> str:
-        return name.lower()
-
-
-class State(_Word):
-    """Where a task is. SQLAlchemy stores the name, JSON shows the value."""
-
-    QUEUED = auto()  #: accepted; a worker takes it up next
-    RUNNING = auto()  #: a worker is on it, or takes it up again after a decision
-    IN_REVIEW = auto()  #: waits for a person's decision; a claim tells who is on it
-    AWAITING_EXPORT = auto()  #: waits for a client that fetches the data
-    EXPORTING = auto()  #: a client has the data and must confirm
-    COMPLETED = auto()  #: ended well
-    FILTERED = auto()  #: ended by a filter rule of its project
-    DISCARDED = auto()  #: ended by a person who threw it out
-    FAILED = auto()  #: ended by an error, which `result` names
-    TIMED_OUT = auto()  #: ended by its deadline
-    CANCELED = auto()  #: ended by its sender or an operator
+    QUEUED = "queued"  #: accepted; a worker takes it up next
+    RUNNING = "running"  #: a worker is on it, or takes it up again after a decision
+    IN_REVIEW = "in_review"  #: waits for a person's decision; a claim tells who is on it
+    AWAITING_EXPORT = "awaiting_export"  #: waits for a client that fetches the data
+    EXPORTING = "exporting"  #: a client has the data and must confirm
+    COMPLETED = "completed"  #: ended well
+    FILTERED = "filtered"  #: ended by a filter rule of its project
+    DISCARDED = "discarded"  #: ended by a person who threw it out
+    FAILED = "failed"  #: ended by an error, which `result` names
+    TIMED_OUT = "timed_out"  #: ended by its deadline
+    CANCELED = "canceled"  #: ended by its sender or an operator
 
 
-class Event(_Word):
+class Event(StrEnum):
     """What can happen to a task."""
 
-    START = auto()
-    ASK = auto()
-    ANSWER = auto()
-    DISCARD = auto()
-    OFFER_EXPORT = auto()
-    TAKE_EXPORT = auto()
-    RETURN_EXPORT = auto()
-    CONFIRM_EXPORT = auto()
-    FINISH = auto()
-    FILTER = auto()
-    FAIL = auto()
-    TIME_OUT = auto()
-    CANCEL = auto()
-    UNLOCK = auto()
-    RETRY = auto()
+    START = "start"
+    ASK = "ask"
+    ANSWER = "answer"
+    DISCARD = "discard"
+    OFFER_EXPORT = "offer_export"
+    TAKE_EXPORT = "take_export"
+    RETURN_EXPORT = "return_export"
+    CONFIRM_EXPORT = "confirm_export"
+    FINISH = "finish"
+    FILTER = "filter"
+    FAIL = "fail"
+    TIME_OUT = "time_out"
+    CANCEL = "cancel"
+    UNLOCK = "unlock"
+    RETRY = "retry"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How Alembic reaches the database of Papertray."""
 
 import asyncio
+from typing import Literal
 
 from alembic import context
 from sqlalchemy import Connection
@@ -13,6 +14,15 @@ from store.settings import settings
 assert store.models.Task.metadata is SQLModel.metadata  # noqa: S101  # the import above did its work
 
 
+def render_type(kind: str, item: object, _: object) -> str | Literal[False]:
+    """Write our own column types by their names, else as Alembic would."""
+    if kind == "type" and item is store.models.Json:
+        return "store.models.Json"
+    if kind == "type" and isinstance(item, store.models.UtcDateTime):
+        return "store.models.UtcDateTime()"
+    return False
+
+
 def run(connection: Connection) -> None:
     """Migrate over one connection."""
     context.configure(
@@ -20,6 +30,7 @@ def run(connection: Connection) -> None:
         target_metadata=SQLModel.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
+        render_item=render_type,
     )
     with context.begin_transaction():
         context.run_migrations()

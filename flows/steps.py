@@ -1,0 +1,283 @@
+"""The steps of a task, in the words of its life: read, extract, review, export."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from prefect.input import RunInput
+from sqlalchemy import delete
+from sqlmodel import col
+
+from flows.artifacts import show_fields, show_review_link
+from flows.form import Decision, corrections_of, review_form
+from flows.review import wait_for_person
+from flows.task_run import PREFECT_UI, TaskRun
+from flows.verbs import complete, discard, documents_of, field_values, project_file_of, report
+from operations import (
+    export_data,
+    extract_fields,
+    make_searchable_pdf,
+    read_pages,
+)
+from operations.export_data import ExportDataParams
+from operations.extract_fields import ExtractFieldsParams
+from operations.make_searchable_pdf import MakeSearchablePdfParams
+from operations.read_pages import ReadPagesParams, ReadPagesResult
+from operations.registry import Blob
+from operations.validate_fields import check
+from store.access import Caller
+from store.blobs import blobs
+from store.database import database
+from store.errors import ConflictError, FieldsInvalidError
+from store.ids import now
+from store.lifecycle import amend
+from store.models import Document, File, Page, Task
+from store.project_file import ProjectFile, WhenReview
+from store.states import Event, State
+
+
+async def _project(run: TaskRun) -> ProjectFile:
+    async with database().reading() as session:
+        return await project_file_of(session, run.task)
+
+
+async def read(run: TaskRun) -> ReadPagesResult:
+    """Read the pages: words with their places, and an image of each."""
+    await run.reload()
+    project = await _project(run)
+    file = await run.input_file(run.task.input_file_id or "")
+    async with run.step("read"):
+        pages: ReadPagesResult = await read_pages(
+            Blob(file.blob),
+            ReadPagesParams(
+                mode=project.read.mode, languages=project.read.languages, dpi=project.read.dpi
+            ),
+            folder=run.blob("read"),
+        )
+    async with database().writing() as session:
+        await session.execute(delete(Page).where(col(Page.task_id) == run.task.id))
+        session.add_all(
+            Page(
+                task_id=run.task.id,
+                number=page.number,
+                width_pixels=page.width_pixels,
+                height_pixels=page.height_pixels,
+                method=page.method,
+                confidence=page.confidence,
+                image_blob=run.blob(f"read/{page.image_file}"),
+                words_blob=run.blob(f"read/{page.words_file}"),
+            )
+            for page in pages.pages
+        )
+    return pages
+
+
+async def extract(run: TaskRun, pages: ReadPagesResult) -> None:
+    """Find the fields; what people corrected since is kept."""
+    project = await _project(run)
+    async with run.step("extract"):
+        found = await extract_fields(
+            [run.blob(f"read/{page.words_file}") for page in pages.pages],
+            ExtractFieldsParams(document_type=project.document_type, fields=project.fields),
+            folder=run.blob("extract"),
+        )
+    content = json.loads(await blobs().read(run.blob(f"extract/{found.file}")))
+    async with database().writing() as session:
+        if await documents_of(session, run.task):
+            return
+        for document in content:
+            row = Document(
+                task_id=run.task.id,
+                number=document["number"],
+                document_type=document["document_type"],
+                page_numbers=document["page_numbers"],
+                fields=document["fields"],
+            )
+            checked = check(project, field_values(row))
+            row.fields = {name: value.model_dump(mode="json") for name, value in checked.items()}
+            session.add(row)
+
+
+async def have_it_reviewed(run: TaskRun) -> None:
+    """Wait for a person where one is needed, until the decision stands."""
+    project = await _project(run)
+    task = await run.reload()
+    if task.state is State.RUNNING and not _is_decided(task):
+        reason = await _reason_for_review(run, project)
+        if not reason:
+            return
+        await _ask(run, project, reason)
+    while run.task.state is State.IN_REVIEW:
+        round_ = run.task.review_round
+        answer = await wait_for_person(review_form(project), key=f"review-{round_}")
+        await run.reload()
+        if run.task.state is State.IN_REVIEW and run.task.review_round == round_:
+            # Nobody decided in the store: the run was resumed in Prefect.
+            await _take_answer(run, project, answer)
+
+
+def _is_decided(task: Task) -> bool:
+    return bool(task.decision) and task.decision["round"] == task.review_round
+
+
+async def _reason_for_review(run: TaskRun, project: ProjectFile) -> str:
+    """Why a person must look; empty when nobody must.
+
+    Raises:
+        FieldsInvalidError: the data is not valid and the project has nobody look.
+    """
+    values = await _show_values(run)
+    invalid = {
+        name: v.message for fields in values.values() for name, v in fields.items() if not v.valid
+    }
+    unsure = [n for fields in values.values() for n, v in fields.items() if v.needs_confirmation]
+    if project.review.when is WhenReview.NEVER:
+        if invalid:
+            raise FieldsInvalidError(fields=invalid)
+        return ""
+    if invalid:
+        return f"not valid: {', '.join(invalid)}"
+    if unsure:
+        return f"to be confirmed: {', '.join(unsure)}"
+    return "the project asks for it" if project.review.when is WhenReview.ALWAYS else ""
+
+
+async def _show_values(run: TaskRun) -> dict[int, dict[str, Any]]:
+    async with database().reading() as session:
+        documents = await documents_of(session, run.task)
+    values = {document.number: field_values(document) for document in documents}
+    await show_fields(list(values.items()))
+    return values
+
+
+async def _ask(run: TaskRun, project: ProjectFile, reason: str) -> None:
+    await run.happen(
+        Event.ASK,
+        reason=reason,
+        review_round=run.task.review_round + 1,
+        review_reason=reason,
+        review_since=now(),
+        review_due_at=now() + project.review.timeout,
+        step="review",
+    )
+    await show_review_link(run.task.public_id)
+
+
+async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput | None) -> None:
+    """Do what the form says; where that is not possible, ask again and say why."""
+    caller = Caller(run.task.organization_id, PREFECT_UI)
+    public_id = run.task.public_id
+    reason = "the run was resumed without a decision"
+    try:
+        if answer is not None:
+            reason = await _CHOICES[Decision(answer.decision)](caller, public_id, project, answer)  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
+    except FieldsInvalidError as error:
+        reason = f"not valid: {', '.join(error.details['fields'])}"
+    except ConflictError as error:
+        reason = error.message
+    await run.reload()
+    if run.task.state is State.IN_REVIEW:
+        await _ask_again(run, project, reason)
+
+
+async def _complete(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:
+    await complete(caller, public_id, corrections_of(project, answer), answer.note)
+    return ""
+
+
+async def _discard(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:  # noqa: ARG001  # one signature
+    await discard(caller, public_id, answer.note)
+    return ""
+
+
+async def _report(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:  # noqa: ARG001  # one signature
+    await report(caller, public_id, [{"label": "prefect-ui", "value": answer.note}])
+    return "an issue was reported"
+
+
+_CHOICES: Mapping[Decision, Any] = {
+    Decision.COMPLETE: _complete,
+    Decision.DISCARD: _discard,
+    Decision.REPORT: _report,
+}
+
+
+async def _ask_again(run: TaskRun, project: ProjectFile, reason: str) -> None:
+    """Begin the next round of the same wait: each pause of a run has its own key."""
+    async with database().writing() as session:
+        task = await session.get_one(Task, run.task.id, with_for_update=True)
+        run.task = await amend(
+            session,
+            task,
+            "task.in_review",
+            run.caller.actor,
+            reason=reason,
+            data={"state": task.state.value},
+            review_round=task.review_round + 1,
+            review_reason=reason,
+            review_due_at=now() + project.review.timeout,
+        )
+
+
+async def export(run: TaskRun, pages: ReadPagesResult) -> None:
+    """Make the files that the task leaves with, and end it."""
+    project = await _project(run)
+    # A later round of review makes its own files: an operation is done once for one folder.
+    folder = f"export-{run.task.review_round}"
+    async with database().reading() as session:
+        documents = await documents_of(session, run.task)
+        source = await session.get_one(File, run.task.input_file_id)
+    content = [
+        {
+            "number": document.number,
+            "document_type": document.document_type,
+            "page_numbers": document.page_numbers,
+            "fields": document.fields,
+        }
+        for document in documents
+    ]
+    await _write_json(run.blob(f"{folder}/documents.json"), content)
+    made: list[tuple[str, str]] = []
+    async with run.step("export"):
+        data_formats = [f for f in project.export.formats if f != "pdf"]
+        if data_formats:
+            exported = await export_data(
+                run.blob(f"{folder}/documents.json"),
+                ExportDataParams(formats=data_formats),
+                folder=run.blob(folder),
+            )
+            made += [("data", name) for name in exported.files]
+        if "pdf" in project.export.formats:
+            searchable = await make_searchable_pdf(
+                [Blob(source.blob), *(run.blob(f"read/{n}") for n in pages.text_layer_files)],
+                MakeSearchablePdfParams(),
+                folder=run.blob(folder),
+            )
+            made.append(("searchable_pdf", searchable.file))
+    files = await _keep_files(run, folder, made)
+    await run.happen(
+        Event.FINISH,
+        result={
+            "documents": [
+                {
+                    "document_type": document.document_type,
+                    "page_numbers": document.page_numbers,
+                    "fields": {name: value["value"] for name, value in document.fields.items()},
+                }
+                for document in documents
+            ],
+            "generated_files": [file.id for file in files],
+        },
+        finished_at=now(),
+    )
+
+
+async def _write_json(key: Blob, content: Any) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield json.dumps(content, ensure_ascii=False).encode()
+
+    await blobs().write_stream(key, chunks())
+
+
+async def _keep_files(run: TaskRun, folder: str, made: Sequence[tuple[str, str]]) -> Sequence[File]:
+    raise NotImplementedError

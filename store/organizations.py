@@ -1,0 +1,41 @@
+"""The organizations, and the one that is there from the start."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from store.database import database
+from store.models import Organization, User
+
+DEFAULT_NAME = "default"
+"""The organization of the command line, of runs started in Prefect, and of the first key."""
+
+
+async def default_organization() -> UUID:
+    """The id of the default organization; made when it is not there yet."""
+    return await organization_named(DEFAULT_NAME)
+
+
+async def organization_named(name: str) -> UUID:
+    """The id of the organization of that name; made when it is not there yet."""
+    async with database().writing() as session:
+        query = select(Organization).where(col(Organization.name) == name)
+        found = (await session.execute(query)).scalar_one_or_none()
+        if found is None:
+            found = Organization(name=name)
+            session.add(found)
+        return found.id
+
+
+async def user_of(organization_id: UUID, email: str, *, is_admin: bool = False) -> UUID:
+    """The id of the person with that e-mail; made when not there yet."""
+    async with database().writing() as session:
+        query = select(User).where(
+            col(User.organization_id) == organization_id, col(User.email) == email
+        )
+        found = (await session.execute(query)).scalar_one_or_none()
+        if found is None:
+            found = User(organization_id=organization_id, email=email, is_admin=is_admin)
+            session.add(found)
+        return found.id
