@@ -1,0 +1,73 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import select, text
+
+from store.database import Database, alembic_config, migrate
+from store.models import Organization
+
+
+async def test_what_is_written_together_is_kept_together_or_not_at_all(opened: Database) -> None:
+    async def write_half() -> None:
+        async with opened.writing() as session:
+            session.add(Organization(name="one"))
+            await session.flush()
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        await write_half()
+    async with opened.reading() as session:
+        assert (await session.execute(select(Organization))).first() is None
+
+
+async def test_many_writers_of_many_connections_meet_no_lock_error(opened: Database) -> None:
+    # A second Database is what a second process is to SQLite: it shares no Python lock.
+    other = Database(opened.url)
+
+    async def write(database: Database, number: int) -> None:
+        async with database.writing() as session:
+            taken = (await session.execute(select(Organization))).scalars().all()
+            session.add(Organization(name=f"{number}-{len(taken)}"))
+
+    await asyncio.gather(*(write(opened if n % 2 else other, n) for n in range(60)))
+    async with opened.reading() as session:
+        names = [o.name for o in (await session.execute(select(Organization))).scalars()]
+    await other.close()
+    # Each saw all that were committed before it: no two counted the same number of rows.
+    assert sorted(int(name.split("-")[1]) for name in names) == list(range(60))
+
+
+async def test_a_reader_is_not_held_up_by_a_writer(opened: Database) -> None:
+    async with opened.writing() as writer:
+        writer.add(Organization(name="unseen"))
+        await writer.flush()
+        async with asyncio.timeout(5), opened.reading() as reader:
+            assert (await reader.execute(select(Organization))).first() is None
+
+
+async def test_deleted_content_is_overwritten(opened: Database) -> None:
+    async with opened.reading() as session:
+        assert (await session.execute(text("PRAGMA secure_delete"))).scalar_one() == 1
+        assert (await session.execute(text("PRAGMA journal_mode"))).scalar_one() == "wal"
+        assert (await session.execute(text("PRAGMA foreign_keys"))).scalar_one() == 1
+
+
+def test_the_migrations_make_what_the_models_say(empty_database: Path) -> None:
+    command.check(alembic_config(f"sqlite+aiosqlite:///{empty_database}"))
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'new folder' / 'papertray.db'}"
+    migrate(url)
+    migrate(url)
+    command.check(alembic_config(url))
+
+
+def test_the_schema_goes_back_and_forth(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'papertray.db'}"
+    migrate(url)
+    command.downgrade(alembic_config(url), "base")
+    migrate(url)
+    command.check(alembic_config(url))
