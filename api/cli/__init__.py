@@ -1,0 +1,72 @@
+"""The command line: `papertray`. Each command is imported when it is called, not before."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from cyclopts import App
+
+from api.cli.output import Answer, Options, show, show_error
+from store.errors import PapertrayError
+
+COMMANDS = {
+    # name: (where it is, what it is for)
+    "up": ("api.cli.servers:up", "Run all of Papertray on this machine, until Ctrl-C."),
+    "demo": ("api.cli.demo:demo", "Take the sample documents through, from start to results."),
+    "submit": ("api.cli.submit:submit", "Send files to a project."),
+    "tasks": ("api.cli.tasks:app", "See tasks, decide on them, end them."),
+    "projects": ("api.cli.projects:app", "See and install projects."),
+    "key": ("api.cli.keys:app", "Make, see and revoke API keys."),
+    "op": ("api.cli.operations:app", "Do one operation on local files, without a server."),
+    "doctor": ("api.cli.doctor:doctor", "Tell what is installed and reachable, and what to do."),
+    "serve": ("api.cli.servers:serve", "Serve the API and the pages alone."),
+    "worker": ("api.cli.servers:worker", "Run a worker alone."),
+    "deploy": ("api.cli.servers:deploy", "Register the flows with the Prefect server."),
+}
+
+INTERRUPTED = 130  # as shells report a program that SIGINT ended
+
+
+def make_app() -> App:
+    """The tree of commands, none of them imported yet."""
+    app = App(
+        name="papertray",
+        help="A self-hosted tray for documents, on your own Prefect.",
+        version=lambda: version("papertray"),
+    )
+    for name, (path, purpose) in COMMANDS.items():
+        app.command(path, name=name, help=purpose)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Returns:
+        Its exit status: 0, what the error tree says, 2 for a wrong call, 130 after Ctrl-C.
+    """
+    options = Options()
+    try:
+        command, bound, _ = make_app().parse_args(list(arguments))
+        options = bound.arguments.get("options", options)
+        options.apply()
+        answer: Any = command(*bound.args, **bound.kwargs)
+        if inspect.iscoroutine(answer):
+            answer = asyncio.run(answer)
+    except PapertrayError as error:
+        show_error(error, options)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if isinstance(answer, Answer):
+        show(answer, options)
+        return answer.exit_code
+    return 0

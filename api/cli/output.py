@@ -1,0 +1,110 @@
+"""What every command has in common: its options, its answer, its errors."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from store.errors import PapertrayError
+
+_COMMON = Group("Options of every command", sort_key=1000)
+
+
+@Parameter(name="*", group=_COMMON)
+@dataclass(frozen=True)
+class Options:
+    """What can be said to every command."""
+
+    home: Annotated[
+        Path | None, Parameter(help="Folder of everything Papertray keeps [PAPERTRAY_HOME].")
+    ] = None
+    org: Annotated[str, Parameter(help="Name of the organization to act for.")] = "default"
+    json: Annotated[bool, Parameter(negative="", help="Print JSON, for programs.")] = False
+
+    def apply(self) -> None:
+        """Let the settings of this process say what was said on the command line."""
+        if self.home is not None:
+            os.environ["PAPERTRAY_HOME"] = str(self.home.expanduser().resolve())
+
+    def tell(self, line: str) -> None:
+        """Say to a person what goes on; a program that reads JSON hears nothing of it."""
+        if not self.json:
+            console().print(line, markup=False, highlight=False)
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answers."""
+
+    data: Any
+    """For programs: printed as JSON."""
+    view: RenderableType = ""
+    """For people."""
+    exit_code: int = 0
+
+
+def console() -> Console:
+    """Standard output, with colours where it is a terminal; made anew since tests replace it."""
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def show(answer: Answer, options: Options) -> None:
+    """Print an answer."""
+    if options.json:
+        sys.stdout.write(json.dumps(answer.data, indent=2, default=_plain) + "\n")
+    elif answer.view:
+        console().print(answer.view)
+
+
+def show_error(error: PapertrayError, options: Options) -> None:
+    """Print an error with its code and its remedy to standard error."""
+    if options.json:
+        told = {"error": {"code": error.code, "message": error.message, "details": error.details}}
+        sys.stderr.write(json.dumps(told, default=_plain) + "\n")
+        return
+    errors = Console(stderr=True, soft_wrap=True)
+    errors.print(f"error: {error.message}", style="bold red", markup=False, highlight=False)
+    for name, value in error.details.items():
+        errors.print(f"  {name}: {_detail(value)}", markup=False, highlight=False)
+    errors.print(f"  code: {error.code}", markup=False, highlight=False)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Rows for people."""
+    drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        drawn.add_row(*(cell(value) for value in row))
+    return drawn
+
+
+def cell(value: Any) -> str:
+    """One value for people."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    # Names of files and values of fields may hold what rich takes for markup.
+    return str(value).replace("[", r"\[")
+
+
+def _detail(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "".join(f"\n    {name}: {reason}" for name, reason in value.items())
+    return str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
