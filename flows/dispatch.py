@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, exists, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -33,7 +35,7 @@ TAKEN_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 """How often the outbox is looked at for what other processes put there."""
 
-LONGEST_WAIT_SECONDS = 15.0
+LONGEST_WAIT_SECONDS = 5.0
 """Between two tries of one call, at most."""
 
 
@@ -47,14 +49,24 @@ class Call:
 
 async def run_dispatcher(stop: asyncio.Event) -> None:
     """Make calls as they come in, until told to stop."""
-    while not stop.is_set():
-        try:
-            made = await dispatch_once()
-        except PrefectUnreachableError:
-            log.warning("Prefect does not answer; what is taken in waits for it")
+    connected = answering = False
+    async with AsyncExitStack() as stack:
+        while not stop.is_set():
             made = 0
-        if not made:
-            await outbox.woken(LOOK_SECONDS)
+            try:
+                if not connected:
+                    await stack.enter_async_context(engine.connected())
+                    connected = True
+                made = await dispatch_once()
+                answering = True
+            except PrefectUnreachableError:
+                if answering:
+                    log.warning("Prefect does not answer; what is taken in waits for it")
+                answering = False
+            except SQLAlchemyError as error:
+                log.warning("the store does not answer: %s", type(error).__name__)
+            if not made:
+                await outbox.woken(LOOK_SECONDS)
 
 
 async def dispatch_once() -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from prefect import flow
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlmodel import col
 
 from flows import engine
@@ -21,7 +21,7 @@ from store.database import database
 from store.errors import PapertrayError
 from store.ids import now
 from store.lifecycle import FINAL, WAITING
-from store.models import Outbox, OutboxKind, Task
+from store.models import Outbox, OutboxKind, Task, Worker
 from store.states import Event, State
 
 log = logging.getLogger("papertray.reconcile")
@@ -107,15 +107,14 @@ async def take_over() -> None:
     async with database().reading() as session:
         query = select(Task).where(col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL))
         orphans = (await session.execute(query)).scalars().all()
-    for task in orphans:
-        if task.flow_run_id is not None:
-            await engine.take_over(task.flow_run_id)
-        async with database().writing() as session:
-            await session.execute(
-                update(Task)
-                .where(col(Task.id) == task.id, col(Task.worker_id) == task.worker_id)
-                .values(worker_id=None)
-            )
+    held = {task.flow_run_id for task in orphans if task.flow_run_id}
+    for flow_run_id in held.union(await engine.runs_held_by(dead)):
+        await engine.take_over(flow_run_id)
+    async with database().writing() as session:
+        await session.execute(
+            update(Task).where(col(Task.worker_id).in_(dead)).values(worker_id=None)
+        )
+        await session.execute(delete(Worker).where(col(Worker.id).in_(dead)))
 
 
 async def settle(task: Task, run: Run | None) -> bool:

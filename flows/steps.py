@@ -163,14 +163,12 @@ async def _ask(run: TaskRun, project: ProjectFile, reason: str) -> None:
     await show_review_link(run.task.public_id)
 
 
-async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput | None) -> None:
+async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput) -> None:
     """Do what the form says; where that is not possible, ask again and say why."""
     caller = Caller(run.task.organization_id, PREFECT_UI)
     public_id = run.task.public_id
-    reason = "the run was resumed without a decision"
     try:
-        if answer is not None:
-            reason = await _CHOICES[Decision(answer.decision)](caller, public_id, project, answer)  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
+        reason = await _CHOICES[Decision(answer.decision)](caller, public_id, project, answer)  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
     except FieldsInvalidError as error:
         reason = f"not valid: {', '.join(error.details['fields'])}"
     except ConflictError as error:
