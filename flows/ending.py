@@ -41,7 +41,9 @@ async def end_task_of_run(
 
 
 async def record_cancellation(
-    flow: Flow[..., Any], flow_run: FlowRun, state: RunState[Any]
-) -> None:  # Prefect's signature
+    flow: Flow[..., Any],  # noqa: ARG001  # Prefect's signature
+    flow_run: FlowRun,
+    state: RunState[Any],  # noqa: ARG001  # as above
+) -> None:
     """Hook of the flows: the run is being cancelled, so the task is."""
     await end_task_of_run(flow_run.id, Event.CANCEL, reason="cancelled in Prefect")

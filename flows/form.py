@@ -1,7 +1,7 @@
 """The form by which a person decides in the Prefect UI."""
 
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from prefect.input import RunInput
 from pydantic import Field, create_model
@@ -34,7 +34,7 @@ def review_form(project: ProjectFile) -> type[RunInput]:
         )
         for field in project.fields
     }
-    form = create_model(
+    return create_model(
         "Review",
         __base__=RunInput,
         decision=(
@@ -48,7 +48,6 @@ def review_form(project: ProjectFile) -> type[RunInput]:
         note=(str, Field(default="", title="Note", description="Why; kept with the task.")),
         **corrections,
     )
-    return cast(type[RunInput], form)
 
 
 def correction_name(field_name: str) -> str:

@@ -168,7 +168,8 @@ async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput) -> 
     caller = Caller(run.task.organization_id, PREFECT_UI)
     public_id = run.task.public_id
     try:
-        reason = await _CHOICES[Decision(answer.decision)](caller, public_id, project, answer)  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
+        choice = _CHOICES[Decision(answer.decision)]  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
+        reason = await choice(caller, public_id, project, answer)
     except FieldsInvalidError as error:
         reason = f"not valid: {', '.join(error.details['fields'])}"
     except ConflictError as error:

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from flows.artifacts import ProgressArtifact
-from flows.heartbeat import this_worker
+from flows.heartbeat import beating, this_worker
 from flows.outbox import changing
 from flows.verbs import begin_again
 from operations.registry import Blob, progress_to
@@ -164,7 +164,12 @@ async def execute(task_id: UUID) -> AsyncIterator[TaskRun]:
     Args:
         task_id: of a task that is there.
     """
-    run = TaskRun(await _take_up(task_id))
+    async with beating(), _executed(TaskRun(await _take_up(task_id))) as run:
+        yield run
+
+
+@asynccontextmanager
+async def _executed(run: TaskRun) -> AsyncIterator[TaskRun]:
     deadline = run.task.deadline_at
     clock = asyncio.timeout((deadline - now()).total_seconds() if deadline else None)
     try:
