@@ -298,7 +298,7 @@ async def submit_process(
             file = await find_file(session, caller, file_id)
         else:
             remember_file(session, caller, file)
-        return _take_in(
+        return await _take_in(
             session,
             caller,
             Task(
@@ -345,7 +345,7 @@ async def submit_operation(
     if operation not in OPERATIONS:
         raise NotFoundError(f"There is no operation named {operation!r}.", operation=operation)
     async with changing() as session:
-        return _take_in(
+        return await _take_in(
             session,
             caller,
             Task(
@@ -360,9 +360,10 @@ async def submit_operation(
         )
 
 
-def _take_in(session: AsyncSession, caller: Caller, task: Task) -> Task:
+async def _take_in(session: AsyncSession, caller: Caller, task: Task) -> Task:
     task.created_by = caller.actor.name
     session.add(task)
+    await session.flush()  # the row that the outbox row points to must be there first
     record(session, "task.created", caller.actor, task=task, data={"operation": task.operation})
     if task.flow_run_id is None:
         enqueue(session, OutboxKind.SUBMIT, task)
