@@ -1,6 +1,6 @@
 import errno
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,16 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.fixture(params=["file", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+def blobs(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Blobs]:
     if request.param == "file":
-        return Blobs((tmp_path / "blobs").as_uri())
+        yield Blobs((tmp_path / "blobs").as_uri())
+        return
     monkeypatch.setenv("PAPERTRAY_HOME", str(tmp_path))
     settings.cache_clear()
-    request.addfinalizer(settings.cache_clear)
-    return Blobs(f"memory://{tmp_path.name}")
+    yield Blobs(f"memory://{tmp_path.name}")
+    settings.cache_clear()
 
 
 async def test_what_is_written_is_read_back(blobs: Blobs) -> None:

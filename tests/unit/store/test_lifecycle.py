@@ -124,5 +124,5 @@ def test_only_the_lifecycle_writes_a_state() -> None:
                     and any(keyword.arg == "state" for keyword in node.keywords)
                 )
                 if writes or sets:
-                    offenders.append(f"{path}:{node.lineno}")
+                    offenders.append(f"{path}:{getattr(node, 'lineno', 0)}")
     assert offenders == []
