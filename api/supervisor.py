@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,8 +143,10 @@ class Supervisor:
         self.prefect = Child(
             "prefect",
             "flows.prefect_server",
-            ("--home", str(plan.home), "--host", plan.prefect_host)
-            + ("--port", str(plan.prefect_port)),
+            (
+                *("--home", str(plan.home)),
+                *("--host", plan.prefect_host, "--port", str(plan.prefect_port)),
+            ),
             stop_seconds=5.0,
         )
         self.serve = Child("serve", "api.cli", ("serve",), stop_seconds=8.0)
@@ -161,8 +163,11 @@ class Supervisor:
         """The file that a child writes to."""
         return self.plan.home / "logs" / f"{child.name}.log"
 
-    async def start(self) -> None:
+    async def start(self, prepare: Callable[[], Awaitable[None]]) -> None:
         """Start everything; returns when the API and the Prefect server answer.
+
+        Args:
+            prepare: what must be done in the home before anything uses it.
 
         Raises:
             UnavailableError: another one runs from this home, a port is in use, or a part did
@@ -173,6 +178,7 @@ class Supervisor:
             require_free("port", self.plan.host, self.plan.port)
             if self.plan.own_prefect:
                 require_free("prefect-port", self.plan.prefect_host, self.plan.prefect_port)
+            await prepare()
             await self._start()
         except BaseException:
             await self.stop()
@@ -182,13 +188,16 @@ class Supervisor:
         if not self.plan.to_terminal:
             self._rotation = asyncio.create_task(self._rotate())
         if self.plan.own_prefect:
-            await self._keep(self.prefect)
-        await self._keep(self.serve)
+            await self._spawn(self.prefect)
+        await self._spawn(self.serve)
         if self.plan.own_prefect:
             await self._until_answers(self.prefect, f"{self.plan.prefect_url}/health")
+            self._keep(self.prefect)
         # The worker registers the deployments when it begins, so it needs the server.
-        await self._keep(self.worker)
+        await self._spawn(self.worker)
+        self._keep(self.worker)
         await self._until_answers(self.serve, f"{self.plan.url}/healthz")
+        self._keep(self.serve)
 
     async def stop(self) -> None:
         """End everything: first what uses the Prefect server, then the server.
@@ -210,8 +219,7 @@ class Supervisor:
             child.stopping = True
             _signal_group(child, signal.SIGKILL)
 
-    async def _keep(self, child: Child) -> None:
-        await self._spawn(child)
+    def _keep(self, child: Child) -> None:
         child.watch = asyncio.create_task(self._watch(child))
 
     async def _spawn(self, child: Child) -> None:
@@ -245,12 +253,8 @@ class Supervisor:
             _signal_group(child, signal.SIGKILL)  # what it may have left behind
             if child.stopping:
                 return
-            lived = time.monotonic() - started
-            backoff = (
-                0.0
-                if lived > STEADY_SECONDS
-                else min(max(1.0, backoff * 2), LONGEST_BACKOFF_SECONDS)
-            )
+            is_steady = time.monotonic() - started > STEADY_SECONDS
+            backoff = 0.0 if is_steady else min(max(1.0, backoff * 2), LONGEST_BACKOFF_SECONDS)
             self.say(
                 f"{child.name} ended {_cause(status)}; it is started again"
                 f"{f' in {backoff:.0f} s' if backoff else ''}.{self._where_to_look(child)}"
@@ -268,7 +272,7 @@ class Supervisor:
                         f"{self._where_to_look(child)}\n{self._last_words(child)}".rstrip()
                     )
                 with contextlib.suppress(httpx.TransportError):
-                    if (await client.get(url)).status_code == httpx.codes.OK:
+                    if (await client.get(url)).is_success:
                         return
                 await asyncio.sleep(POLL_SECONDS)
         raise UnavailableError(

@@ -59,7 +59,7 @@ async def list_keys(*, options: Options = DEFAULTS) -> Answer:
     """List the keys: their beginning, never the whole."""
     async with operator(options) as caller, database().reading() as session:
         query = (
-            select(ApiKey, User.email)
+            select(ApiKey, col(User.email))
             .join(User, col(User.id) == col(ApiKey.user_id), isouter=True)
             .where(col(ApiKey.organization_id) == caller.organization_id)
             .order_by(col(ApiKey.created_at))
@@ -106,6 +106,12 @@ async def revoke(key_id: str, *, options: Options = DEFAULTS) -> Answer:
         found = await _find(caller.organization_id, key_id.rstrip("…"))
         await revoke_key(caller.organization_id, found)
     return Answer({"id": found, "state": "revoked"}, f"Revoked the key {found}.")
+
+
+async def has_keys() -> bool:
+    """Whether a key was ever made, for any organization."""
+    async with database().reading() as session:
+        return (await session.execute(select(col(ApiKey.id)).limit(1))).first() is not None
 
 
 async def _find(organization_id: UUID, wanted: str) -> UUID:

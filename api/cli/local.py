@@ -66,7 +66,7 @@ async def _organization(name: str, *, make: bool):
     if make or name == DEFAULT_NAME:
         return await organization_named(name)
     async with database().reading() as session:
-        query = select(Organization.id).where(col(Organization.name) == name)
+        query = select(col(Organization.id)).where(col(Organization.name) == name)
         found = (await session.execute(query)).scalar_one_or_none()
     if found is None:
         raise NotFoundError(f"There is no organization named {name!r}.", organization=name)

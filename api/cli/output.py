@@ -42,6 +42,9 @@ class Options:
 
 DEFAULTS = Options()
 
+PIPE_WIDTH = 200
+"""Characters in a line where there is no terminal that would say."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -56,7 +59,7 @@ class Answer:
 
 def console() -> Console:
     """Standard output, with colours where it is a terminal; made anew since tests replace it."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def show(answer: Answer, options: Options) -> None:
@@ -82,9 +85,14 @@ def show_error(error: PapertrayError, options: Options) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """Rows for people."""
-    drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        drawn.add_row(*(cell(value) for value in row))
+    cells = [[cell(value) for value in row] for row in rows]
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        # The first is what other commands take: it must be there whole.
+        width = max((len(row[0]) for row in cells), default=0) if index == 0 else None
+        drawn.add_column(heading, min_width=width, overflow="fold")
+    for row in cells:
+        drawn.add_row(*row)
     return drawn
 
 

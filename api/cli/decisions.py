@@ -1,0 +1,161 @@
+"""`papertray tasks claim`, `complete`, `cancel` ...: the verbs of a task, for a shell."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from api.cli.local import operator
+from api.cli.output import DEFAULTS, Answer, Options, cell
+from api.cli.tasks import facts_of
+from flows import verbs
+from store.access import Caller
+from store.errors import InputError
+from store.models import Task
+
+Ids = Annotated[tuple[str, ...], Parameter(negative="")]
+
+
+async def claim(task_id: str, *, options: Options = DEFAULTS) -> Answer:
+    """Take a task that waits for a person, so that nobody else does.
+
+    Args:
+        task_id: The task.
+        options: Common options.
+    """
+    return await _each((task_id,), options, verbs.claim)
+
+
+async def release(task_id: str, *, options: Options = DEFAULTS) -> Answer:
+    """Give back a task that was claimed.
+
+    Args:
+        task_id: The task.
+        options: Common options.
+    """
+    return await _each((task_id,), options, verbs.release)
+
+
+async def complete(
+    task_id: str,
+    *,
+    field: Annotated[tuple[str, ...], Parameter(name=["--field", "-f"], negative="")] = (),
+    note: str = "",
+    options: Options = DEFAULTS,
+) -> Answer:
+    """Decide a review: the fields are right, with these changes.
+
+    Args:
+        task_id: The task.
+        field: NAME=VALUE, the right value of a field; may be given several times. Rows are
+            written as JSON: `lines=[{...}, ...]`.
+        note: For the record.
+        options: Common options.
+    """
+    values = dict(_name_and_value(one) for one in field)
+    return await _each(
+        (task_id,), options, lambda caller, one: verbs.complete(caller, one, values, note)
+    )
+
+
+async def discard(task_id: Ids, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
+    """Throw out tasks that wait for a person.
+
+    Args:
+        task_id: The tasks.
+        reason: For the record.
+        options: Common options.
+    """
+    return await _each(task_id, options, lambda caller, one: verbs.discard(caller, one, reason))
+
+
+async def cancel(task_id: Ids, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
+    """End tasks, wherever they are.
+
+    Args:
+        task_id: The tasks.
+        reason: For the record.
+        options: Common options.
+    """
+    return await _each(task_id, options, lambda caller, one: verbs.cancel(caller, one, reason))
+
+
+async def unlock(task_id: str, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
+    """Open an ended task for a person again.
+
+    Args:
+        task_id: The task.
+        reason: For the record.
+        options: Common options.
+    """
+    return await _each((task_id,), options, lambda caller, one: verbs.unlock(caller, one, reason))
+
+
+async def retry(task_id: Ids, *, options: Options = DEFAULTS) -> Answer:
+    """Try failed, timed-out or cancelled tasks again.
+
+    Args:
+        task_id: The tasks.
+        options: Common options.
+    """
+    return await _each(task_id, options, verbs.retry)
+
+
+async def report(
+    task_id: str,
+    *,
+    issue: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    message: str = "",
+    options: Options = DEFAULTS,
+) -> Answer:
+    """Report that a task's data is wrong; its state stays what it is.
+
+    Args:
+        task_id: The task.
+        issue: FIELD=WHAT, what is wrong with a field; may be given several times.
+        message: What is wrong with the whole.
+        options: Common options.
+    """
+    if not issue and not message:
+        raise InputError("Say what is wrong: --issue FIELD=WHAT, or --message.")
+    issues = [{"field": name, "issue": what} for name, what in (_pair(one) for one in issue)]
+    return await _each(
+        (task_id,), options, lambda caller, one: verbs.report(caller, one, issues, message)
+    )
+
+
+async def _each(
+    task_ids: Sequence[str], options: Options, verb: Callable[[Caller, str], Awaitable[Task]]
+) -> Answer:
+    """Do one thing to some tasks, one after the other; the first that is refused ends it."""
+    if not task_ids:
+        raise InputError("Name at least one task. `papertray tasks list` shows them.")
+    async with operator(options) as caller:
+        tasks = [await verb(caller, task_id) for task_id in task_ids]
+    facts = [facts_of(task) for task in tasks]
+    return Answer(
+        facts[0] if len(facts) == 1 else facts,
+        "\n".join(f"{task.public_id} is {task.state}{_holder(task)}." for task in tasks),
+    )
+
+
+def _holder(task: Task) -> str:
+    return f", claimed by {cell(task.claimed_by)}" if task.claimed_by else ""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise InputError(f"{text!r} has no `=`. Write NAME=VALUE.")
+    return name, value
+
+
+def _name_and_value(text: str) -> tuple[str, Any]:
+    name, value = _pair(text)
+    if not value.startswith(("[", "{")):
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise InputError(f"The value of {name} begins like JSON and is none.", field=name) from None

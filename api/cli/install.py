@@ -1,0 +1,25 @@
+"""`papertray projects install`."""
+
+from pathlib import Path
+
+from api.cli.local import operator
+from api.cli.output import DEFAULTS, Answer, Options, cell
+from api.cli.projects import read_project_file
+from flows.verbs import install_project
+
+
+async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
+    """Install a project file, or a new version of it. Tasks keep the version they began with.
+
+    Args:
+        file: The project file (YAML).
+        options: Common options.
+    """
+    source = read_project_file(file)
+    async with operator(options, make=True) as caller:
+        project, version = await install_project(caller, source)
+    return Answer(
+        {"name": project.name, "id": project.id, "version": version.number},
+        f"Installed the project {cell(project.name)}, version {version.number}.\n"
+        f"Next: papertray submit FILE --project {cell(project.name)}",
+    )
