@@ -1,0 +1,652 @@
+"""The Prefect worker type `papertray`: runs flow runs as coroutines of one process.
+
+Stock Prefect starts an interpreter for every run. Here a run costs what its work costs, and one
+that waits for a person costs some hundred kilobytes, then nothing (`flows/review.py`).
+
+It finds work by events, within milliseconds, and by asking now and then, because events get
+lost. It goes by what Prefect says of a run that it holds: cancelled, resumed, taken by somebody
+else. `prefect worker start --pool papertray --type papertray` starts it.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Final, cast
+from uuid import UUID
+
+import anyio
+import httpx
+from anyio.abc import TaskStatus
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.concurrency.context import ConcurrencyContext
+from prefect.concurrency.v1.context import ConcurrencyContext as ConcurrencyContextV1
+from prefect.context import FlowRunContext
+from prefect.exceptions import Abort, Pause
+from prefect.flow_engine import AsyncFlowRunEngine
+from prefect.flows import load_flow_from_entrypoint
+from prefect.logging.loggers import flow_run_logger, patch_print
+from prefect.results import ResultStore, should_persist_result
+from prefect.states import Cancelled, Cancelling, Failed
+from prefect.utilities.callables import get_call_parameters, parameters_to_args_kwargs
+from prefect.utilities.engine import propose_state, should_log_prints
+from prefect.workers.base import (
+    BaseJobConfiguration,
+    BaseVariables,
+    BaseWorker,
+    BaseWorkerResult,
+)
+
+from flows import engine
+from flows.engine import Run
+from flows.heartbeat import beating, this_worker
+from flows.review import SEAT, Seat
+from store.database import migrate
+from store.errors import NotFoundError, PapertrayError
+from store.ids import now
+from store.settings import settings
+
+log = logging.getLogger("papertray.worker")
+
+STOP_SECONDS: Final = 20.0
+"""How long a worker that stops takes to give its runs back; the rest is found as of a dead one."""
+
+FORCED_AT_ONCE: Final = 4
+"""How many runs are parked or given back at once: Prefect's server does them one by one anyway."""
+
+SPACING_SECONDS: Final = 0.1
+"""Between two polls, at least: what comes in meanwhile is claimed together."""
+
+LOOK_AGAIN_SECONDS: Final = (0.05, 0.15, 0.5, 1.0)
+"""After an event, until what it tells of is committed."""
+
+UNFOLLOWED_SECONDS: Final = 1.0
+"""How often it is asked while events do not come."""
+
+FLOW_FRESH_SECONDS: Final = 60.0
+"""How long a deployment that was read counts as unchanged."""
+
+
+class Why(Enum):
+    """Why an execution is ended from outside."""
+
+    CANCELED = auto()
+    """Somebody cancels the run."""
+    STOPPING = auto()
+    """The worker stops; another one goes on."""
+    LOST = auto()
+    """The run is not ours any more: ended, suspended, scheduled anew or taken over."""
+
+
+@dataclass
+class Loaded:
+    """A flow, ready to run."""
+
+    flow: Flow[..., Any]
+    results: ResultStore
+    entrypoint: str
+    read_at: float
+
+
+@dataclass(eq=False)
+class Held:
+    """A run that this worker has."""
+
+    flow_run: FlowRun
+    since: datetime
+    """Prefect's time of the claim; what was said of the run before is of the past."""
+    seat: Seat
+    task: asyncio.Task[None] | None = None
+    engine: "RunEngine | None" = None
+    why: Why | None = None
+    is_over: bool = field(default=False)
+    """Prefect was seen to have ended the run; seen again, it is dropped."""
+
+    @property
+    def id(self) -> UUID:
+        """Of the flow run."""
+        return self.flow_run.id
+
+    def drop(self, why: Why) -> None:
+        """End the execution, once."""
+        if self.why is None and self.task is not None:
+            self.why = why
+            self.task.cancel()
+
+
+class RunEngine(AsyncFlowRunEngine[Any, Any]):
+    """Prefect's engine for one run, without what it does for a process of its own.
+
+    Left out: the thread, websocket and client of each run that watch for its suspension, the
+    thread for its heartbeats, two calls that read and write what is known, the signal handler
+    (the signals of this process belong to the worker). Two calls remain: Running, and the end.
+    """
+
+    held_by: str = ""
+    results: ResultStore | None = None
+
+    @property
+    def heartbeat_seconds(self) -> int | None:
+        """None: the worker's one heartbeat stands for all its runs."""
+        return None
+
+    @contextmanager
+    def setup_flow_run_suspension_request(self) -> Iterator[Any]:
+        """Watch nothing: the worker is told of a suspension and drops the run."""
+        yield self._get_flow_run_suspension_request()
+
+    async def set_state(self, state: State[Any], force: bool = False) -> State[Any]:  # noqa: FBT001, FBT002  # Prefect's signature
+        """Set a state; a running one names the worker."""
+        if state.is_running() and not state.message:
+            state.message = self.held_by
+        reached = await super().set_state(state, force)
+        run = self.flow_run
+        if reached.is_running() and run is not None:
+            # As the server counts: a run that was resumed is in the same try.
+            if not (run.empirical_policy.resuming and run.run_count):
+                run.run_count += 1
+            run.start_time = run.start_time or cast(Any, reached.timestamp)
+        return reached
+
+    @asynccontextmanager
+    async def initialize_run(self) -> AsyncIterator["RunEngine"]:
+        """Take the worker's client; the run is there, and its outcome is the worker's matter."""
+        assert self.flow_run is not None  # noqa: S101  # made with it
+        async with engine.connected() as client:
+            self._client = client
+            self._is_started = True
+            self.logger = cast(Any, flow_run_logger(flow_run=self.flow_run, flow=self.flow))
+            try:
+                yield self
+            except (Abort, Pause) as signaled:
+                self.flow_run.state = getattr(signaled, "state", None) or self.flow_run.state
+                raise
+            finally:
+                self.logger.info("Finished in state %s", self.state)
+                self._is_started = False
+                self._client = None
+
+    @asynccontextmanager
+    async def setup_run_context(self, client: PrefectClient | None = None) -> AsyncIterator[None]:
+        """Make what tasks and `prefect.runtime` look for, from what the worker knows."""
+        assert self.flow_run is not None  # noqa: S101  # made with it
+        assert self.results is not None  # noqa: S101  # set by the worker
+        log_prints = should_log_prints(self.flow)
+        async with AsyncExitStack() as stack:
+            if log_prints:
+                stack.enter_context(patch_print())
+            stack.enter_context(
+                FlowRunContext(
+                    flow=self.flow,
+                    log_prints=log_prints,
+                    flow_run=self.flow_run,
+                    parameters=self.parameters,
+                    client=client or self.client,
+                    result_store=self.results,
+                    task_runner=stack.enter_context(self.flow.task_runner.duplicate()),
+                    persist_result=(
+                        should_persist_result()
+                        if self.flow.persist_result is None
+                        else self.flow.persist_result
+                    ),
+                    flow_run_suspension_request=self._get_flow_run_suspension_request(),
+                )
+            )
+            stack.enter_context(ConcurrencyContextV1())
+            stack.enter_context(ConcurrencyContext())
+            self.logger.info(
+                "Beginning flow run %r for flow %r", self.flow_run.name, self.flow.name
+            )
+            yield
+
+
+class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResult]):
+    """Executes flow runs as coroutines of its own process."""
+
+    type: str = engine.POOL_TYPE
+    _description = "Executes flow runs of Papertray as coroutines of one process."
+
+    def __init__(self, work_pool_name: str, *args: Any, limit: int | None = None, **kwargs: Any):
+        """Make it, as `prefect worker start` does.
+
+        Args:
+            work_pool_name: of the pool whose runs it executes.
+            args: of BaseWorker.
+            limit: how many runs it holds at once, those attended in review not counted; the
+                settings' `worker_limit` when omitted.
+            kwargs: of BaseWorker.
+        """
+        super().__init__(work_pool_name, *args, limit=None, **kwargs)
+        self._places = limit or settings().worker_limit
+        self._held: dict[UUID, Held] = {}
+        self._flows: dict[UUID, Loaded] = {}
+        self._services: list[asyncio.Task[None]] = []
+        self._stack = AsyncExitStack()
+        self._main: asyncio.Task[Any] | None = None
+        self._is_stopping = False
+        self._runs_once = False
+        self._polling = asyncio.Lock()
+        self._turn = asyncio.Semaphore(FORCED_AT_ONCE)
+        self._wake = asyncio.Event()
+        self._wanted: dict[UUID, int] = {}
+        self._has_backlog = False
+        self._hints: dict[UUID, int] = {}
+        self._hinted = asyncio.Event()
+        self._unreported: set[UUID] = set()
+        self._is_following = False
+
+    @classmethod
+    def get_default_base_job_template(cls) -> dict[str, Any]:
+        """The template of a pool of this type."""
+        return engine.JOB_TEMPLATE
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: BaseJobConfiguration,
+        task_status: TaskStatus[int] | None = None,
+    ) -> BaseWorkerResult:
+        """Refuse: runs are claimed, never handed over one by one."""
+        raise NotImplementedError(f"{type(self).__name__} claims its runs itself")
+
+    async def start(
+        self,
+        run_once: bool = False,  # noqa: FBT001, FBT002  # Prefect's signature
+        with_healthcheck: bool = False,  # noqa: FBT001, FBT002  # as above
+        printer: Callable[..., None] = print,
+    ) -> None:
+        """Execute runs until SIGTERM or SIGINT.
+
+        Args:
+            run_once: execute what is scheduled now, then return.
+            with_healthcheck: serve Prefect's health check.
+            printer: called with what an operator wants to read.
+        """
+        self._main = asyncio.current_task()
+        self._runs_once = run_once
+        try:
+            await super().start(run_once, with_healthcheck, printer)
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            if self._main is not None:
+                self._main.uncancel()
+            printer(f"Worker {self.name!r} stopped, its runs given back.")
+
+    def stop(self) -> None:
+        """Stop: runs that wait are parked, the others given back. Asked twice, stop at once."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        if self._main is not None:
+            self._main.cancel()
+
+    async def setup(self) -> None:
+        """Connect, begin to beat, follow the events of the pool."""
+        self._stack.enter_context(self._signals())
+        await asyncio.to_thread(migrate)
+        await self._stack.enter_async_context(engine.connected())
+        await super().setup()
+        await self._stack.enter_async_context(beating(self.name))
+        self._services = [
+            asyncio.create_task(one, name=name)
+            for name, one in {
+                "follow": engine.keep_following(self._follow),
+                "poll": self._poll_when_woken(),
+                "look": self._look_when_hinted(),
+                "watch": self._watch(),
+            }.items()
+        ]
+
+    async def teardown(self, *exc_info: Any) -> None:
+        """Give back what is held, then disconnect."""
+        with anyio.CancelScope(shield=True):
+            if self._runs_once and not self._is_stopping:
+                await self._all_done()
+            self._is_stopping = True
+            await self._let_go()
+            for service in self._services:
+                service.cancel()
+            await asyncio.gather(*self._services, return_exceptions=True)
+            await super().teardown(*exc_info)
+            await self._stack.aclose()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Own the signals of the process; Prefect's engine would have a run end it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.getsignal(number) for number in numbers}
+        for number in numbers:
+            loop.add_signal_handler(number, self._signaled)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+                signal.signal(number, before[number])
+
+    def _signaled(self) -> None:
+        self._logger.info("Stopping: parking and giving back %d runs", len(self._held))
+        self.stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # The second one ends the process at once.
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    async def _let_go(self) -> None:
+        for held in list(self._held.values()):
+            held.seat.stop.set()
+            if not held.seat.waits and not held.seat.parks:
+                held.drop(Why.STOPPING)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._all_done()
+        except TimeoutError:
+            self._logger.warning("%d runs could not be given back in time", len(self._held))
+            tasks = [held.task for held in self._held.values() if held.task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _all_done(self) -> None:
+        while tasks := [held.task for held in self._held.values() if held.task]:
+            await asyncio.wait(tasks)
+
+    async def sync_with_backend(self) -> None:
+        """Tell Prefect that this worker is there; an outage is no reason to stop."""
+        try:
+            await super().sync_with_backend()
+        except httpx.HTTPError as error:
+            self._logger.warning("Prefect does not answer: %s", type(error).__name__)
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Ask for work, in case an event was lost; called by BaseWorker, slowly."""
+        try:
+            await self._poll()
+        except PapertrayError as error:
+            self._logger.warning("no work could be asked for: %s", error.code)
+        return []
+
+    def _room(self) -> int:
+        return self._places - sum(not held.seat.waits for held in self._held.values())
+
+    async def _poll_when_woken(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._poll()
+            except PapertrayError as error:
+                self._logger.warning("no work could be asked for: %s", error.code)
+            pause = SPACING_SECONDS
+            if self._wanted:
+                # The event came before its commit, or tells of a run that is due later.
+                tries = min(self._wanted.values())
+                pause = max(pause, LOOK_AGAIN_SECONDS[tries])
+                self._wanted = {
+                    run: count + 1
+                    for run, count in self._wanted.items()
+                    if count + 1 < len(LOOK_AGAIN_SECONDS)
+                }
+                self._wake.set()
+            await asyncio.sleep(pause)
+
+    async def _poll(self) -> None:
+        async with self._polling:
+            room = min(self._room(), engine.BULK_SET)
+            if room <= 0 or self._is_stopping:
+                self._has_backlog = True
+                return
+            found = await self._scheduled(room)
+            self._last_polled_time = now()
+            self._has_backlog = len(found) >= room
+            for one in found:
+                self._wanted.pop(one.id, None)
+                if one.id in self._held:
+                    self._hint(one.id)  # it was scheduled anew, and the old execution must end
+            fresh = {one.id: one for one in found if one.id not in self._held}
+            claimed = await engine.claim(fresh, this_worker().id)
+            for run_id, since in claimed.items():
+                self._begin(fresh[run_id], since)
+
+    async def _scheduled(self, limit: int) -> list[FlowRun]:
+        body = {
+            "work_queue_names": sorted(self._work_queues),
+            "scheduled_before": (now() + timedelta(seconds=self._prefetch_seconds)).isoformat(),
+            "limit": limit,
+        }
+        path = f"/work_pools/{self._work_pool_name}/get_scheduled_flow_runs"
+        try:
+            rows = await engine.call("POST", path, body)
+        except NotFoundError:
+            return []  # the pool is made at the next sync
+        return [FlowRun.model_validate(row["flow_run"]) for row in rows]
+
+    def _begin(self, flow_run: FlowRun, since: datetime) -> None:
+        seat = Seat(turn=self._turn, changed=self._freed)
+        held = Held(flow_run=flow_run, since=since, seat=seat)
+        self._held[flow_run.id] = held
+        held.task = asyncio.create_task(self._execute(held), name=f"run {flow_run.id}")
+
+    def _freed(self) -> None:
+        if self._has_backlog:
+            self._wake.set()
+
+    async def _execute(self, held: Held) -> None:
+        try:
+            await self._execute_flow(held)
+        except asyncio.CancelledError as canceled:
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            await self._end_dropped(held, canceled)
+        except (Abort, Pause):
+            pass  # parked, or Prefect says that the run is not to go on
+        except Exception as error:
+            # What a flow raises is reported as its state. This is a report that did not get
+            # through, or an error of ours: the run must not stay Running with nobody behind it.
+            self._logger.exception("run %s could not be reported", held.id)
+            self._unreported.add(held.id)
+            del error
+        except BaseException as error:  # SystemExit in a flow must not end the worker
+            await self._report_crash(held, error)
+        finally:
+            del self._held[held.id]
+            self._freed()
+
+    async def _execute_flow(self, held: Held) -> None:
+        SEAT.set(held.seat)
+        run = held.flow_run
+        try:
+            loaded = await self._load(run)
+            args, kwargs = parameters_to_args_kwargs(loaded.flow.fn, run.parameters)
+            parameters = get_call_parameters(loaded.flow.fn, args, kwargs)
+        except PapertrayError:
+            raise
+        except Exception as error:  # whatever an import or a signature raises ends this run only
+            self._logger.exception("run %s could not be begun", run.id)
+            message = f"The run could not be begun: {type(error).__name__}: {error}"
+            await propose_state(self.client, Failed(message=message), flow_run_id=run.id)
+            return
+        held.engine = RunEngine(flow=loaded.flow, flow_run=run, parameters=parameters)
+        held.engine.held_by = engine.held_by(this_worker().id)
+        held.engine.results = loaded.results.model_copy(
+            update={
+                "cache": ResultStore.model_fields["cache"].get_default(call_default_factory=True)
+            }
+        )
+        async with held.engine.start():
+            while held.engine.is_running():
+                async with held.engine.run_context():
+                    await held.engine.call_flow_fn()
+        if held.engine.state.is_cancelling():
+            await engine.finish_cancelling(run.id)
+
+    async def _load(self, run: FlowRun) -> Loaded:
+        if run.deployment_id is None:
+            raise ValueError("the run has no deployment")
+        known = self._flows.get(run.deployment_id)
+        at = asyncio.get_running_loop().time()
+        if known and at - known.read_at < FLOW_FRESH_SECONDS:
+            return known
+        deployment = await engine.call("GET", f"/deployments/{run.deployment_id}")
+        entrypoint = _entrypoint(deployment)
+        if known and known.entrypoint == entrypoint:
+            known.read_at = at
+            return known
+        flow = await asyncio.to_thread(
+            load_flow_from_entrypoint, entrypoint, use_placeholder_flow=False
+        )
+        if not flow.isasync or flow.isgenerator:
+            raise TypeError("this worker executes `async def` flows only; use a process pool")
+        results = await ResultStore().aupdate_for_flow(flow)
+        loaded = Loaded(flow=flow, results=results, entrypoint=entrypoint, read_at=at)
+        self._flows[run.deployment_id] = loaded
+        return loaded
+
+    async def _end_dropped(self, held: Held, canceled: asyncio.CancelledError) -> None:
+        try:
+            if held.why is Why.CANCELED:
+                if held.engine is not None:
+                    await self._hooks_of_cancellation(held.engine)
+                await propose_state(self.client, Cancelled(), flow_run_id=held.id, force=True)
+            elif held.why is Why.STOPPING:
+                async with self._turn:
+                    await engine.reschedule(held.id)
+            elif held.why is None:
+                await self._report_crash(held, canceled)
+        except (PapertrayError, httpx.HTTPError, Abort, Pause) as error:
+            self._logger.warning("run %s: %s", held.id, type(error).__name__)
+            self._unreported.add(held.id)
+
+    async def _hooks_of_cancellation(self, run_engine: RunEngine) -> None:
+        await run_engine.call_hooks(Cancelling())
+
+    async def _report_crash(self, held: Held, error: BaseException) -> None:
+        self._logger.error("run %s crashed: %s", held.id, type(error).__name__)
+        try:
+            await self._propose_crashed_state(held.flow_run, f"{type(error).__name__} in the flow")
+        except httpx.HTTPError:
+            self._unreported.add(held.id)
+
+    async def _follow(self) -> None:
+        if self._work_pool is None:
+            raise NotFoundError("The pool is not there yet.")  # tried again soon
+        resource = f"prefect.work-pool.{self.work_pool.id}"
+        types = {"SCHEDULED", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED"}
+        try:
+            async for event in engine.state_events([resource], types, self._followed):
+                run_id, held = engine.run_of(event), self._held.get(engine.run_of(event))
+                name = event.resource.get("prefect.state-name")
+                if held is None:
+                    if event.resource["prefect.state-type"] == "SCHEDULED":
+                        self._wanted[run_id] = 0
+                        self._wake.set()
+                elif name != "Paused" and (name != "Running" or held.seat.waits):
+                    self._hint(run_id)
+        finally:
+            self._is_following = False
+
+    def _followed(self) -> None:
+        self._is_following = True
+        self._wake.set()
+        for run_id in self._held:
+            self._hint(run_id)
+
+    def _hint(self, run_id: UUID) -> None:
+        self._hints[run_id] = 0
+        self._hinted.set()
+
+    async def _look_when_hinted(self) -> None:
+        while True:
+            await self._hinted.wait()
+            self._hinted.clear()
+            hints, self._hints = self._hints, {}
+            try:
+                settled = await self._look(hints)
+            except PapertrayError as error:
+                self._logger.warning("runs could not be looked at: %s", error.code)
+                settled = set[UUID]()
+            again = {
+                run: count + 1
+                for run, count in hints.items()
+                if run not in settled and run in self._held
+                if count + 1 < len(LOOK_AGAIN_SECONDS)
+            }
+            if again:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS[min(again.values())])
+                self._hints = {**again, **self._hints}
+                self._hinted.set()
+
+    async def _look(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Compare runs that are held with what Prefect says; answers those that were acted on."""
+        ids = [one for one in run_ids if one in self._held]
+        runs = await engine.read_runs(ids) if ids else {}
+        return {one for one in ids if one in self._held and self._go_by(self._held[one], runs)}
+
+    def _go_by(self, held: Held, runs: Mapping[UUID, Run]) -> bool:
+        run = runs.get(held.id)
+        if held.seat.parks or held.why is not None:
+            return True
+        if run is not None and run.at < held.since:
+            return False
+        if run is None or self._is_taken(run):
+            held.drop(Why.LOST)
+        elif run.type == "CANCELLING":
+            held.drop(Why.CANCELED)
+        elif run.is_final:
+            if held.engine is not None and held.engine.state.is_final():
+                return True
+            # It may be our own report, whose answer is on its way: only if it stays so.
+            if held.is_over:
+                held.drop(Why.LOST)
+            held.is_over = True
+            return False
+        elif run.type == "RUNNING" and held.seat.waits:
+            held.seat.hint.set()
+        else:
+            return False
+        return True
+
+    def _is_taken(self, run: Run) -> bool:
+        if run.type == "SCHEDULED":
+            # With @flow(retries=...) Prefect's engine waits here for its own next try.
+            return run.policy.get("retry_type") != "in_process"
+        return run.is_parked or run.worker_id not in {None, this_worker().id}
+
+    async def _watch(self) -> None:
+        """Find what events did not tell."""
+        while True:
+            slow = self._is_following
+            await asyncio.sleep(settings().heartbeat_seconds if slow else UNFOLLOWED_SECONDS)
+            try:
+                if not self._is_following:
+                    await self._poll()
+                await self._look(list(self._held))
+                for run_id in list(self._unreported):
+                    await engine.take_over(run_id)
+                    self._unreported.discard(run_id)
+            except PapertrayError as error:
+                self._logger.warning("runs could not be looked at: %s", error.code)
+
+
+def _entrypoint(deployment: dict[str, Any]) -> str:
+    """Where the flow is; a file is found by its folder, nothing is pulled or changed to."""
+    entrypoint: str = deployment["entrypoint"]
+    folder: str = deployment.get("path") or "."
+    for step in deployment.get("pull_steps") or []:
+        if "prefect.deployments.steps.set_working_directory" not in step:
+            raise ValueError("this worker pulls no code; use a process pool")
+        folder = step["prefect.deployments.steps.set_working_directory"]["directory"]
+    return entrypoint if ":" not in entrypoint else str(Path(folder) / entrypoint)
