@@ -1,0 +1,144 @@
+"""The HTTP server: every way in over HTTP, put together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api import health, problems, review_pages
+from api.bodies import BodyLimit
+from api.v1 import events, files, operations, projects, tasks
+from flows.dispatch import run_dispatcher
+from flows.reconcile import follow_prefect
+from store.database import database, migrate
+
+log = logging.getLogger("papertray.api")
+
+DESCRIPTION = """\
+A tray for documents. Send a file, and it is read, split into fields, checked by a person where that
+is needed, and leaves with its data. Every task is a Prefect flow run.
+
+**Keys.** Send a key as `x-api-key: KEY` or as `Authorization: Bearer KEY`. `papertray key create`
+makes them; each has scopes, and an address says which one it needs.
+
+**Waiting.** A POST that starts work answers 202 with the task. Ask for the task until its `status`
+is `completed` or `failed`.
+
+**Errors** are `application/problem+json` with a stable `code`; `detail` says what to do.
+
+**Sending twice.** A POST with the header `Idempotency-Key` is done once: for 24 hours the same key
+with the same body gets the same answer, with `Idempotent-Replayed: true`; with another body it gets
+422, and while the first is being answered, 409.
+
+**Lists** give `data` and `links`; `links.next` and `links.previous` are whole addresses or null.
+"""
+
+TAGS = [
+    {"name": "files", "description": "Bytes in, bytes out."},
+    {"name": "tasks", "description": "Documents on their way, and what people decide."},
+    {"name": "operations", "description": "One step on one file, without a project."},
+    {"name": "events", "description": "What happened."},
+    {"name": "projects", "description": "Named ways of treating documents."},
+    {"name": "server", "description": "The server itself."},
+]
+
+RESTART_SECONDS = 1.0
+"""Before something that runs in the background and broke is started again."""
+
+SURFACES = (files, tasks, operations, events, projects, health)
+
+
+def create_app(*, run_background: bool = True) -> FastAPI:
+    """Make the app.
+
+    Args:
+        run_background: whether it carries what it takes in to Prefect, and follows Prefect.
+            Without, it takes tasks in, and another process must do that.
+    """
+    app = FastAPI(
+        title="Papertray",
+        summary="A self-hosted tray for documents.",
+        description=DESCRIPTION,
+        version=version("papertray"),
+        openapi_tags=TAGS,
+        lifespan=_lifespan(run_background=run_background),
+        # An address is spelt one way: a redirect would lose the body of a POST in some clients.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for surface in SURFACES:
+        app.include_router(surface.router)
+    app.include_router(review_pages.router)
+    problems.install(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(problems.Incidents)
+    app.openapi = lambda: _openapi(app)
+    return app
+
+
+def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await asyncio.to_thread(migrate)  # it has an event loop of its own
+        stop = asyncio.Event()
+        loops = (run_dispatcher, follow_prefect) if run_background else ()
+        running = [asyncio.create_task(_keep_running(loop, stop)) for loop in loops]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*running)
+            await database().close()
+
+    return lifespan
+
+
+async def _keep_running(
+    loop: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Run something until told to stop; a mistake in it must not end it for good."""
+    while not stop.is_set():
+        try:
+            await loop(stop)
+        except Exception:  # whatever it is: tasks that were taken in wait for this loop
+            log.exception("%s broke and is started again", getattr(loop, "__name__", loop))
+            await asyncio.sleep(RESTART_SECONDS)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the shapes that no endpoint is annotated with."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        _keep_nulls(document)
+        schemas = document["components"]["schemas"]
+        for shape in (problems.Problem, tasks.TaskBody, projects.ProjectBody):
+            schemas[shape.__name__] = shape.model_json_schema()
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _keep_nulls(document: dict[str, Any]) -> None:
+    """Put back the examples of answers as they were given: FastAPI drops each null in them."""
+    for route in (route for surface in SURFACES for route in surface.router.routes):
+        if not isinstance(route, APIRoute):
+            continue
+        for method in route.methods:
+            described = document["paths"][route.path_format][method.lower()]["responses"]
+            for status, answer in route.responses.items():
+                for media_type, content in answer.get("content", {}).items():
+                    shown = {name: content[name] for name in content if name.startswith("example")}
+                    described[str(status)]["content"][media_type].update(shown)

@@ -1,0 +1,215 @@
+"""Bodies of requests: how large they may be, in what form they may come, what is in a form."""
+
+import json
+import math
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from starlette.datastructures import Headers, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from store.blobs import CHUNK_BYTES
+from store.errors import EmptyFileError, FileTooLargeError
+from store.settings import settings
+
+MAX_BODY_BYTES = 1 << 20
+"""Largest body without a file; also what the form around a file may add to it."""
+
+MAX_FORM_FIELDS = 20
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BodyLimit:
+    """Stops a body at its limit while it comes in, whatever its Content-Length says."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what the app receives."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_form = headers.get("content-type", "").startswith("multipart/form-data")
+        limit = MAX_BODY_BYTES + (settings().max_file_bytes if is_form else 0)
+        received = 0
+
+        def refuse() -> Exception:
+            if is_form:
+                return FileTooLargeError(limit_bytes=settings().max_file_bytes)
+            return HTTPException(413, f"The body is larger than {limit} bytes.")
+
+        async def count() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise refuse()
+            return message
+
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > limit:
+            raise refuse()
+        await self.app(scope, count, send)
+
+
+def require_media_type(request: Request, accepted: frozenset[str]) -> None:
+    """Refuse a body in another form than the address takes.
+
+    Raises:
+        HTTPException: 415; an empty body has no form and passes.
+    """
+    headers = request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    if media_type(request) not in accepted:
+        raise HTTPException(
+            415,
+            f"A body of this form is not taken here. Send {' or '.join(sorted(accepted))}"
+            " and say so in Content-Type.",
+        )
+
+
+def media_type(request: Request) -> str:
+    """What the Content-Type says, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came in with a form. It lies in memory, or from 1 MiB on, on disk."""
+
+    name: str
+    file: UploadFile
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes, from the beginning."""
+        await self.file.seek(0)
+        while chunk := await self.file.read(CHUNK_BYTES):
+            yield chunk
+
+
+async def parts_of(request: Request) -> list[tuple[str, str | UploadFile]]:
+    """The parts of a form.
+
+    They are kept with the request and can be read again; whoever handles the request closes it.
+    """
+    form = await request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_BODY_BYTES)
+    return form.multi_items()
+
+
+async def read_form(request: Request, model: type[M]) -> tuple[Upload, M]:
+    """The file of a form, and its other fields as a model.
+
+    Raises:
+        RequestValidationError: a field is missing, unknown, or not valid.
+        EmptyFileError: the file has no bytes.
+    """
+    fields: dict[str, Any] = {}
+    upload = None
+    for name, value in await parts_of(request):
+        if name == "file" and isinstance(value, UploadFile):
+            upload = Upload(value.filename or "", value)
+        else:
+            # Sent twice, a field is a list, and the model says that it takes none.
+            fields[name] = [fields[name], value] if name in fields else value
+    errors: list[Any] = []
+    if upload is None:
+        fields.pop("file", None)
+        errors.append(
+            {
+                "type": "missing",
+                "loc": ("body", "file"),
+                "msg": "Send the file as a part with a name.",
+            }
+        )
+    try:
+        content = model.model_validate(fields)
+    except ValidationError as error:
+        errors += [found | {"loc": ("body", *found["loc"])} for found in error.errors()]
+        raise RequestValidationError(errors) from None
+    if upload is None:
+        raise RequestValidationError(errors)
+    if not upload.file.size:
+        raise EmptyFileError
+    return upload, content
+
+
+async def read_json(request: Request, model: type[M]) -> M:
+    """A body of JSON as a model.
+
+    Raises:
+        RequestValidationError: it is no JSON, or a field is missing, unknown, or not valid.
+    """
+    try:
+        return model.model_validate(json.loads(await request.body()))
+    except ValidationError as error:
+        found = [one | {"loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
+    except (ValueError, RecursionError):
+        problem = {"type": "json_invalid", "loc": ("body",), "msg": "JSON is expected"}
+        raise RequestValidationError([problem]) from None
+
+
+def storable_text(text: str) -> str:
+    """PostgreSQL keeps no text with a zero character in it."""
+    if "\0" in text:
+        raise ValueError("The character U+0000 is not possible here")
+    return text
+
+
+def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
+    """What every database can keep as JSON, and every reader can read again."""
+    rest: list[tuple[Any, int]] = [(value, 0)]
+    while rest:
+        found, depth = rest.pop()
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"Nested deeper than {MAX_JSON_DEPTH} levels")
+        match found:
+            case str():
+                storable_text(found)
+                if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
+                    raise ValueError("Half of a surrogate pair is no character")
+            case float() if not math.isfinite(found):
+                raise ValueError("NaN and Infinity are no numbers of JSON")
+            case dict():
+                rest += [(part, depth + 1) for item in found.items() for part in item]
+            case list():
+                rest += [(part, depth + 1) for part in found]
+            case _:
+                pass
+    return value
+
+
+def _json_of_field(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("A JSON object is expected") from None
+    return value
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("There is no such time in UTC") from None
+
+
+MAX_JSON_DEPTH = 32
+
+Text = Annotated[str, AfterValidator(storable_text)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+JsonField = Annotated[JsonObject, BeforeValidator(_json_of_field)]
+"""A JSON object in a field of a form."""
+UtcTime = Annotated[datetime, AfterValidator(_in_utc)]
+"""A point in time; one without a zone is UTC."""

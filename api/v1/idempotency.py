@@ -1,0 +1,165 @@
+"""`Idempotency-Key`: a POST that is sent twice is done once and answered twice the same."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import Response
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from starlette.datastructures import UploadFile
+
+from api import problems
+from api.bodies import Upload, media_type, parts_of
+from store.access import Caller
+from store.database import database
+from store.errors import InputError, KeyReusedError, RequestUnderWayError
+from store.ids import now
+from store.models import IdempotencyRecord
+
+HEADER: Final = "idempotency-key"
+REPLAYED: Final = "Idempotent-Replayed"
+KEPT: Final = timedelta(hours=24)
+ABANDONED: Final = timedelta(minutes=5)
+"""After this a request without an answer is one whose server died; the next one is done."""
+
+MAX_KEY_CHARACTERS: Final = 255
+
+# Answers about the caller or the moment: the same request may fare better the next time.
+_NOT_KEPT: Final = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, problems.CLIENT_CLOSED_REQUEST}
+)
+
+
+async def once(
+    request: Request, answer: Callable[[Request], Coroutine[Any, Any, Response]]
+) -> Response:
+    """Answer a request that has an Idempotency-Key.
+
+    Args:
+        request: of a known caller; its body is read here and kept with it.
+        answer: does the work; its answers are small and whole, never streams.
+
+    Raises:
+        KeyReusedError: the key came before with another body.
+        RequestUnderWayError: the request with this key is still being answered.
+    """
+    caller: Caller = request.state.caller
+    key = request.headers[HEADER]
+    if not (0 < len(key) <= MAX_KEY_CHARACTERS and key.isascii() and key.isprintable()):
+        raise InputError(
+            f"An Idempotency-Key has 1 to {MAX_KEY_CHARACTERS} printable ASCII characters."
+        )
+    record = IdempotencyRecord(
+        organization_id=caller.organization_id,
+        route=request.url.path,
+        key=key,
+        request_sha256=await _digest(request),
+    )
+    earlier = await _reserve(record)
+    if earlier is not None:
+        return _replay(earlier, record)
+    try:
+        response = await _answered(request, answer)
+    except BaseException:
+        await asyncio.shield(_forget(record))
+        raise
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or (
+        response.status_code in _NOT_KEPT
+    ):
+        await _forget(record)
+    else:
+        await _keep(record, response)
+    return response
+
+
+async def _answered(
+    request: Request, answer: Callable[[Request], Coroutine[Any, Any, Response]]
+) -> Response:
+    """The answer, errors included: they too are given again."""
+    try:
+        return await answer(request)
+    except problems.ANSWERED as error:
+        return problems.answer_to(error)
+
+
+async def _digest(request: Request) -> str:
+    """What tells two requests apart: who asks, the query and the body.
+
+    Of a form the parts count, not its bytes: the boundary between them is a new random one each
+    time a client sends it.
+    """
+    caller: Caller = request.state.caller
+    digest = hashlib.sha256(f"{caller.actor.name}\0{request.url.query}".encode())
+    if media_type(request) != "multipart/form-data":
+        digest.update(b"\0" + await request.body())
+        return digest.hexdigest()
+    for name, value in await parts_of(request):
+        if isinstance(value, UploadFile):
+            content = hashlib.sha256()
+            async for chunk in Upload("", value).chunks():
+                content.update(chunk)
+            part = (name, value.filename or "", content.hexdigest())
+        else:
+            part = (name, value)
+        digest.update(repr(part).encode())
+    return digest.hexdigest()
+
+
+async def _reserve(record: IdempotencyRecord) -> IdempotencyRecord | None:
+    """Take the key for this request; answers the record of an earlier one that has it."""
+    at = now()
+    created, status = col(IdempotencyRecord.created_at), col(IdempotencyRecord.status)
+    try:
+        async with database().writing() as session:
+            await session.execute(
+                delete(IdempotencyRecord).where(
+                    (created < at - KEPT) | (status.is_(None) & (created < at - ABANDONED))
+                )
+            )
+            query = select(IdempotencyRecord).where(
+                col(IdempotencyRecord.organization_id) == record.organization_id,
+                col(IdempotencyRecord.route) == record.route,
+                col(IdempotencyRecord.key) == record.key,
+            )
+            earlier = (await session.execute(query)).scalar_one_or_none()
+            if earlier is None:
+                session.add(record)
+            return earlier
+    except IntegrityError:  # another process took the key between the two statements
+        raise RequestUnderWayError from None
+
+
+def _replay(earlier: IdempotencyRecord, record: IdempotencyRecord) -> Response:
+    if earlier.request_sha256 != record.request_sha256:
+        raise KeyReusedError
+    if earlier.status is None:
+        raise RequestUnderWayError
+    ok = earlier.status < HTTPStatus.BAD_REQUEST
+    return Response(
+        earlier.body,
+        earlier.status,
+        media_type="application/json" if ok else problems.MEDIA_TYPE,
+        headers={REPLAYED: "true"},
+    )
+
+
+async def _keep(record: IdempotencyRecord, response: Response) -> None:
+    async with database().writing() as session:
+        await session.execute(
+            update(IdempotencyRecord)
+            .where(col(IdempotencyRecord.id) == record.id)
+            .values(status=response.status_code, body=bytes(response.body).decode())
+        )
+
+
+async def _forget(record: IdempotencyRecord) -> None:
+    async with database().writing() as session:
+        await session.execute(
+            delete(IdempotencyRecord).where(col(IdempotencyRecord.id) == record.id)
+        )

@@ -1,0 +1,131 @@
+"""Lists, newest first: a page begins at the item that `from` names, and links to its neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, literal, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlmodel import col
+
+from api.bodies import Text
+from store.access import Caller, visible
+from store.errors import NotFoundError
+from store.models import Activity, File, Project, Task
+from store.settings import settings
+
+R = TypeVar("R", File, Task, Activity, Project)
+T = TypeVar("T")
+
+Take = Annotated[int, Query(ge=1, le=100, description="How many items the page has at most.")]
+From = Annotated[Text | None, Query(alias="from", description="Id of the item the page begins at.")]
+
+
+class Links(BaseModel):
+    """The neighbouring pages."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    previous: str | None
+    """Whole address of the page before, with newer items; null on the first page."""
+    next: str | None
+    """Whole address of the page after, with older items; null on the last page."""
+
+
+class Listed(BaseModel, Generic[T]):
+    """A page of a list."""
+
+    data: list[T]
+    links: Links
+
+
+@dataclass(frozen=True)
+class Listing(Generic[R]):
+    """How rows of one kind are listed."""
+
+    kind: type[R]
+    sort: tuple[Any, ...]
+    """Columns by which they are sorted, the newest first; together no two rows are equal."""
+    code: Any
+    """The column that names a row from outside."""
+    prefix: str = ""
+    """What stands before it in the public id."""
+
+    def public_id(self, row: R) -> str:
+        """What `from` names the row by."""
+        return self.prefix + getattr(row, self.code.key)
+
+    async def page(
+        self,
+        session: AsyncSession,
+        caller: Caller,
+        request: Request,
+        take: int,
+        start: str | None,
+        *filters: ColumnElement[bool],
+    ) -> tuple[Sequence[R], Links]:
+        """One page of the rows that the caller may see.
+
+        Args:
+            session: any.
+            caller: who asks.
+            request: its address is the one of the links.
+            take: how many rows.
+            start: public id of the row to begin at; the newest when omitted.
+            filters: what must be true of the rows.
+
+        Raises:
+            NotFoundError: there is no such row any more, so there is no such page.
+        """
+        query = visible(self.kind, caller).where(*filters)
+        newest_first = [column.desc() for column in self.sort]
+        oldest_first = [column.asc() for column in self.sort]
+        within, newer = query, None
+        if start is not None:
+            first = await self._find(session, caller, start)
+            place = tuple_(*(literal(getattr(first, c.key), c.type) for c in self.sort))
+            within = query.where(tuple_(*self.sort) <= place)
+            newer = query.where(tuple_(*self.sort) > place)
+        found = await session.execute(within.order_by(*newest_first).limit(take + 1))
+        rows = found.scalars().all()
+        before = None
+        if newer is not None:
+            found = await session.execute(newer.order_by(*oldest_first).limit(take))
+            before = next(reversed(found.scalars().all()), None)
+        after = rows[take] if len(rows) > take else None
+        return rows[:take], Links(
+            previous=self._link(request, take, before), next=self._link(request, take, after)
+        )
+
+    async def _find(self, session: AsyncSession, caller: Caller, start: str) -> R:
+        """The row that `from` names, also where it no longer fits the filters."""
+        if start.startswith(self.prefix):
+            named = visible(self.kind, caller).where(self.code == start.removeprefix(self.prefix))
+            row = (await session.execute(named)).scalar_one_or_none()
+            if row is not None:
+                return row
+        raise NotFoundError("There is no item with the id in `from`. Start at the first page.")
+
+    def _link(self, request: Request, take: int, row: R | None) -> str | None:
+        if row is None:
+            return None
+        url = request.url.include_query_params(take=take, **{"from": self.public_id(row)})
+        return f"{base_of(request)}{url.path}?{url.query}"
+
+
+def base_of(request: Request) -> str:
+    """The address of this server, as the caller knows it, without a final slash."""
+    return (settings().public_url or str(request.base_url)).rstrip("/")
+
+
+def _c(column: Any) -> InstrumentedAttribute[Any]:
+    return col(column)  # pyright: ignore[reportReturnType]  # what SQLModel hands out at run time
+
+
+FILES = Listing(File, (_c(File.created_at), _c(File.id)), _c(File.id))
+TASKS = Listing(Task, (_c(Task.created_at), _c(Task.code)), _c(Task.code), "task_")
+EVENTS = Listing(Activity, (_c(Activity.number),), _c(Activity.code), "event_")
+PROJECTS = Listing(Project, (_c(Project.created_at), _c(Project.name)), _c(Project.name))

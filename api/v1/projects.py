@@ -1,0 +1,116 @@
+"""/v1/projects: named ways of treating documents."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from sqlmodel import col, select
+
+from api.auth import ProjectEditor, ProjectReader
+from api.bodies import Text, media_type, read_json, storable_text
+from api.problems import described
+from api.v1 import examples, words
+from api.v1.lists import PROJECTS, From, Listed, Take
+from api.v1.route import V1Route
+from flows import verbs
+from store.database import database
+from store.errors import ForbiddenError, NotFoundError, ProjectFileError, UnauthenticatedError
+from store.models import ProjectVersion
+
+router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=V1Route)
+
+ProjectName = Annotated[str, Path(description="Name of a project.", examples=["invoices"])]
+
+
+class ProjectBody(BaseModel):
+    """A project file, wrapped into JSON."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    source: Text
+    """The project file: YAML."""
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Install a project",
+    responses={
+        201: examples.answer("The project.", {**examples.PROJECT, "source": examples.PROJECT_FILE}),
+        **described(UnauthenticatedError, ForbiddenError, 413, 415, 422, ProjectFileError),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/yaml": {
+                    "schema": {"type": "string", "description": "The project file."},
+                    "example": examples.PROJECT_FILE,
+                },
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ProjectBody"},
+                    "example": {"source": examples.PROJECT_FILE},
+                },
+            },
+        }
+    },
+)
+async def install_project(request: Request, caller: ProjectEditor) -> words.ProjectWithSource:
+    """Make a project from a project file, or give the one of that name a new version.
+
+    Tasks that are under way keep the version they were made with. The same text again changes
+    nothing.
+    """
+    if media_type(request) == "application/json":
+        source = (await read_json(request, ProjectBody)).source
+    else:
+        source = await _text_of(request)
+    return words.project_with_source(*await verbs.install_project(caller, source))
+
+
+async def _text_of(request: Request) -> str:
+    try:
+        return storable_text((await request.body()).decode())
+    except ValueError:
+        problem = {"type": "text", "loc": ("body",), "msg": "Text in UTF-8 is expected"}
+        raise RequestValidationError([problem]) from None
+
+
+@router.get(
+    "",
+    summary="List projects",
+    responses={
+        200: examples.answer("A page of projects.", examples.listed(examples.PROJECT, "projects")),
+        **described(UnauthenticatedError, ForbiddenError, NotFoundError, 422),
+    },
+)
+async def list_projects(
+    request: Request, caller: ProjectReader, take: Take = 20, start: From = None
+) -> Listed[words.Project]:
+    """List the projects, the newest first. `from` takes the name of a project."""
+    async with database().reading() as session:
+        rows, links = await PROJECTS.page(session, caller, request, take, start)
+        current = [row.current_version_id for row in rows]
+        query = select(ProjectVersion).where(col(ProjectVersion.id).in_(current))
+        versions = {one.project_id: one for one in (await session.execute(query)).scalars()}
+    return Listed(
+        data=[words.project_of(row, versions[row.id]) for row in rows],
+        links=links,
+    )
+
+
+@router.get(
+    "/{name}",
+    summary="Show a project",
+    responses={
+        200: examples.answer("The project.", {**examples.PROJECT, "source": examples.PROJECT_FILE}),
+        **described(UnauthenticatedError, ForbiddenError, NotFoundError, 422),
+    },
+)
+async def show_project(name: ProjectName, caller: ProjectReader) -> words.ProjectWithSource:
+    """Show a project and the text of its file."""
+    async with database().reading() as session:
+        row = await verbs.find_project(session, caller, name)
+        version = await session.get_one(ProjectVersion, row.current_version_id)
+    return words.project_with_source(row, version)

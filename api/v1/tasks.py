@@ -1,0 +1,544 @@
+"""/v1/tasks: tasks of projects and of operations, what they found, and the verbs of review."""
+
+import mimetypes
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, func
+from sqlmodel import col, select
+
+from api.auth import TaskCreator, TaskEditor, TaskReader
+from api.bodies import JsonField, JsonObject, Text, UtcTime, media_type, read_form, read_json
+from api.problems import described
+from api.v1 import examples, words
+from api.v1.files import send_blob, stored
+from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
+from api.v1.route import V1Route
+from flows import verbs
+from store import models
+from store.database import database
+from store.errors import (
+    AlreadyClaimedError,
+    AlreadyDecidedError,
+    ConflictError,
+    EmptyFileError,
+    FieldsInvalidError,
+    FileTooLargeError,
+    ForbiddenError,
+    IllegalTransitionError,
+    NotClaimedError,
+    NotFoundError,
+    PapertrayError,
+    StorageFullError,
+    UnauthenticatedError,
+)
+from store.ids import now
+from store.models import Activity, Task
+from store.states import State
+
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=V1Route)
+
+TaskId = Annotated[str, Path(description="Id of a task.", examples=["task_euyrvozb9302uwhq"])]
+PageNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="1-based.", examples=[1])]
+
+MAX_TEXT_CHARACTERS = 2000
+Name = Annotated[Text, Field(max_length=255)]
+Reason = Annotated[Text, Field(max_length=MAX_TEXT_CHARACTERS)]
+DocumentNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+_READING: tuple[type[PapertrayError] | int, ...] = (
+    UnauthenticatedError,
+    ForbiddenError,
+    NotFoundError,
+    422,
+)
+
+
+class _Body(BaseModel):
+    """A name that is not known is refused, never dropped."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class TaskForm(_Body):
+    """What is sent beside the file of a task."""
+
+    project: Text
+    name: Name = ""
+    metadata: JsonField = {}
+
+
+class TaskBody(_Body):
+    """A task on a file that was sent before."""
+
+    input: Text
+    """Id of the file."""
+    project: Text
+    """Name of the project."""
+    name: Name = ""
+    """What people call the task; the name of the file when omitted."""
+    metadata: JsonObject = {}
+    """What to keep with the task; it is given back and never looked into."""
+
+
+class SaveBody(_Body):
+    """Values that a person typed."""
+
+    values: JsonObject
+    """Field name and value; fields that are left out stay as they are."""
+    document_number: DocumentNumber = 1
+    """Whose fields they are, 1-based."""
+
+
+class CompleteBody(_Body):
+    """The decision that the data is right."""
+
+    values: JsonObject = {}
+    """Last corrections: field name and value."""
+    document_number: DocumentNumber = 1
+    """Whose fields they are, 1-based."""
+    note: Reason = ""
+    """Kept with the task."""
+
+
+class ReasonBody(_Body):
+    """Why."""
+
+    reason: Reason = ""
+    """Kept with the task."""
+
+
+class ReportBody(_Body):
+    """What is wrong with a task."""
+
+    issues: list[JsonObject] = Field(default=[], max_length=100)
+    """One object each, in words of your own: `{"field": "total", "problem": "unreadable"}`."""
+    message: Reason = ""
+
+
+# Taking in
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Send a document to a project",
+    responses={
+        202: examples.answer("The task, taken in.", examples.PENDING_TASK),
+        **described(
+            UnauthenticatedError,
+            ForbiddenError,
+            NotFoundError,
+            FileTooLargeError,
+            415,
+            422,
+            EmptyFileError,
+            StorageFullError,
+        ),
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                **examples.form(
+                    {
+                        "file": {"type": "string", "format": "binary", "description": "The bytes."},
+                        "project": {"type": "string", "description": "Name of the project."},
+                        "name": {
+                            "type": "string",
+                            "maxLength": 255,
+                            "description": "What people call the task; the name of the file when"
+                            " omitted.",
+                        },
+                        "metadata": {
+                            "type": "string",
+                            "description": "A JSON object to keep with the task.",
+                        },
+                    },
+                    required=["file", "project"],
+                    example={"project": "invoices", "metadata": '{"order": "4711"}'},
+                )["requestBody"]["content"],
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/TaskBody"},
+                    "example": {
+                        "input": "file_euyrvozb9302uwhq",
+                        "project": "invoices",
+                        "metadata": {"order": "4711"},
+                    },
+                },
+            },
+        }
+    },
+)
+async def send_task(request: Request, caller: TaskCreator) -> words.Task:
+    """Take in a document: a new one as a form, or one that was sent before as JSON.
+
+    The answer comes as soon as the task is safe on disk, whether or not Prefect can be reached;
+    the task is worked on after it.
+    """
+    if media_type(request) == "application/json":
+        body = await read_json(request, TaskBody)
+        return words.task_of(
+            await verbs.submit_process(
+                caller,
+                project=body.project,
+                file_id=body.input,
+                name=body.name,
+                metadata=body.metadata,
+            )
+        )
+    upload, form = await read_form(request, TaskForm)
+    # Only the type is looked at here, in the first bytes: whoever opens the document is a child
+    # of a worker, with limits, and a task whose document cannot be opened fails and says so.
+    async with stored(caller, upload, upload.name) as file:
+        row = await verbs.submit_process(
+            caller, project=form.project, file=file, name=form.name, metadata=form.metadata
+        )
+    return words.task_of(row)
+
+
+@router.post(
+    "/next",
+    summary="Claim the next task",
+    responses={
+        200: examples.answer("The task, claimed.", examples.TASK_IN_REVIEW),
+        204: {"description": "No task waits for a person."},
+        **described(*_READING),
+    },
+    response_model=words.Task,
+)
+async def claim_next(
+    caller: TaskEditor,
+    project: Annotated[Text | None, Query(description="Only tasks of this project.")] = None,
+) -> words.Task | Response:
+    """Claim the task that has waited longest for a person and that nobody holds."""
+    row = await verbs.next_task(caller, project)
+    return words.task_of(row) if row else Response(status_code=204)
+
+
+# Reading
+
+
+@router.get(
+    "",
+    summary="List tasks",
+    responses={
+        200: examples.answer("A page of tasks.", examples.listed(examples.TASK, "tasks")),
+        **described(*_READING),
+    },
+)
+async def list_tasks(
+    request: Request,
+    caller: TaskReader,
+    take: Take = 20,
+    start: From = None,
+    state: Annotated[
+        list[State] | None, Query(description="Only tasks in this state, or one of these.")
+    ] = None,
+    status: Annotated[
+        list[words.Status] | None, Query(description="The same in Scan Documents' words.")
+    ] = None,
+    project: Annotated[Text | None, Query(description="Only tasks of this project.")] = None,
+    created_after: Annotated[
+        UtcTime | None, Query(description="Only tasks made after this time.")
+    ] = None,
+    q: Annotated[Text | None, Query(description="Part of the name of the task, or its id.")] = None,
+    assignee: Annotated[
+        Text | None,
+        Query(description="Only tasks that this person or key holds; `me`, or `none` for nobody."),
+    ] = None,
+) -> Listed[words.Task]:
+    """List tasks, the newest first. Several filters must all fit."""
+    filters: list[ColumnElement[bool]] = []
+    if state:
+        filters.append(col(Task.state).in_(state))
+    if status:
+        filters.append(col(Task.state).in_([s for s in State if words.STATUS[s] in status]))
+    if created_after:
+        filters.append(col(Task.created_at) > created_after)
+    if q:
+        name = func.lower(col(Task.name)).contains(q.lower(), autoescape=True)
+        filters.append(name | (col(Task.code) == q.removeprefix("task_")))
+    if assignee:
+        held = col(Task.claimed_until) >= now()
+        who = caller.actor.name if assignee == "me" else assignee
+        filters.append(
+            # `not held` would be unknown, not true, for a task that was never held.
+            col(Task.claimed_until).is_(None) | (col(Task.claimed_until) < now())
+            if assignee == "none"
+            else held & (col(Task.claimed_by) == who)
+        )
+    async with database().reading() as session:
+        if project:
+            found = await verbs.find_project(session, caller, project)
+            filters.append(col(Task.project_id) == found.id)
+        rows, links = await TASKS.page(session, caller, request, take, start, *filters)
+    return Listed(data=[words.task_of(row) for row in rows], links=links)
+
+
+@router.get(
+    "/{task_id}",
+    summary="Show a task",
+    responses={
+        200: examples.answers(
+            "The task.",
+            completed=examples.TASK,
+            failed=examples.FAILED_TASK,
+            in_review=examples.TASK_IN_REVIEW,
+        ),
+        **described(*_READING),
+    },
+)
+async def show_task(task_id: TaskId, caller: TaskReader) -> words.Task:
+    """Show where a task is, and its result once it has ended."""
+    async with database().reading() as session:
+        return words.task_of(await verbs.find_task(session, caller, task_id))
+
+
+@router.get(
+    "/{task_id}/documents",
+    summary="Show what a task found",
+    responses={
+        200: examples.answer("Documents, their fields, and the pages.", examples.DOCUMENTS),
+        **described(*_READING),
+    },
+)
+async def show_documents(request: Request, task_id: TaskId, caller: TaskReader) -> words.Documents:
+    """Show the documents in the input of a task, with the value and the place of each field."""
+    async with database().reading() as session:
+        task = await verbs.find_task(session, caller, task_id)
+        documents = await verbs.documents_of(session, task)
+        query = select(models.Page).where(models.Page.task_id == task.id)
+        pages = await session.execute(query.order_by(col(models.Page.number)))
+    return words.documents_of(
+        task, documents, pages.scalars().all(), f"{base_of(request)}/v1/tasks"
+    )
+
+
+@router.get(
+    "/{task_id}/pages/{number}/image",
+    response_class=StreamingResponse,
+    summary="Show the image of a page",
+    responses={
+        200: {
+            "description": "The page, in whose pixels the places of the fields are given.",
+            "content": {
+                "image/png": {
+                    "schema": {"type": "string", "format": "binary"},
+                    "example": "the bytes of the image",
+                }
+            },
+        },
+        **described(*_READING),
+    },
+)
+async def show_page_image(
+    task_id: TaskId, number: PageNumber, caller: TaskReader
+) -> StreamingResponse:
+    """Show a page of the input, as it was read."""
+    async with database().reading() as session:
+        task = await verbs.find_task(session, caller, task_id)
+        query = select(models.Page).where(
+            models.Page.task_id == task.id, models.Page.number == number
+        )
+        page = (await session.execute(query)).scalar_one_or_none()
+    if page is None:
+        raise NotFoundError("The task has no page of that number, or not yet.", page=number)
+    found, _ = mimetypes.guess_type(page.image_blob)
+    return await send_blob(page.image_blob, found or "application/octet-stream", {})
+
+
+@router.get(
+    "/{task_id}/events",
+    summary="Show the history of a task",
+    responses={
+        200: examples.answer("A page of events.", examples.listed(examples.EVENT, "events")),
+        **described(*_READING),
+    },
+)
+async def list_task_events(
+    request: Request, task_id: TaskId, caller: TaskReader, take: Take = 20, start: From = None
+) -> Listed[words.Event]:
+    """List all that happened to a task, the newest first: every change, and who made it."""
+    async with database().reading() as session:
+        task = await verbs.find_task(session, caller, task_id)
+        rows, links = await EVENTS.page(
+            session, caller, request, take, start, col(Activity.task_id) == task.id
+        )
+    return Listed(data=[words.event_of(row) for row in rows], links=links)
+
+
+@router.get(
+    "/{task_id}/outputs",
+    summary="List what a task made",
+    responses={
+        200: examples.answer("A page of files.", examples.listed(examples.OUTPUT, "files")),
+        **described(*_READING),
+    },
+)
+async def list_outputs(
+    request: Request, task_id: TaskId, caller: TaskReader, take: Take = 20, start: From = None
+) -> Listed[words.Output]:
+    """List the files that a task made, the newest first. Download them by their ids."""
+    async with database().reading() as session:
+        task = await verbs.find_task(session, caller, task_id)
+        rows, links = await FILES.page(
+            session, caller, request, take, start, col(models.File.task_id) == task.id
+        )
+    return Listed(data=[words.output_of(row, task) for row in rows], links=links)
+
+
+# The verbs
+
+
+def _changed(what: str, *conflicts: type[ConflictError], also: Sequence[Any] = ()) -> Any:
+    """The answers of a verb."""
+    return {
+        200: examples.answer(what, examples.TASK_IN_REVIEW),
+        **described(*_READING, *also, ConflictError, *conflicts, 413, 415),
+    }
+
+
+@router.post(
+    "/{task_id}/claim",
+    summary="Claim a task",
+    responses=_changed("The task, held.", AlreadyClaimedError, IllegalTransitionError),
+)
+async def claim_task(task_id: TaskId, caller: TaskEditor) -> words.Task:
+    """Hold a task that waits for a person, so that nobody else decides it.
+
+    The claim ends by itself after half an hour; claiming again renews it.
+    """
+    return words.task_of(await verbs.claim(caller, task_id))
+
+
+@router.post(
+    "/{task_id}/release",
+    summary="Release a task",
+    responses=_changed("The task, free.", NotClaimedError),
+)
+async def release_task(task_id: TaskId, caller: TaskEditor) -> words.Task:
+    """Give back a task that the caller holds."""
+    return words.task_of(await verbs.release(caller, task_id))
+
+
+@router.post(
+    "/{task_id}/save",
+    summary="Save values",
+    responses=_changed(
+        "The task; its documents have the values.",
+        AlreadyClaimedError,
+        AlreadyDecidedError,
+        IllegalTransitionError,
+        also=[FieldsInvalidError],
+    ),
+)
+async def save_values(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[SaveBody, examples.body({"values": {"total": "119.00"}})],
+) -> words.Task:
+    """Keep what a person typed, valid or not, without deciding anything."""
+    return words.task_of(await verbs.save(caller, task_id, body.values, body.document_number))
+
+
+@router.post(
+    "/{task_id}/complete",
+    summary="Complete a task",
+    responses=_changed(
+        "The task; it goes on.",
+        AlreadyClaimedError,
+        AlreadyDecidedError,
+        IllegalTransitionError,
+        also=[FieldsInvalidError],
+    ),
+)
+async def complete_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[
+        CompleteBody | None, examples.body({"values": {"total": "119.00"}, "note": "typed by hand"})
+    ] = None,
+) -> words.Task:
+    """Decide that the data is right, with last corrections where they are needed.
+
+    Data that is not valid changes nothing: `errors` has the reason of each field.
+    """
+    body = body or CompleteBody()
+    return words.task_of(
+        await verbs.complete(caller, task_id, body.values, body.note, body.document_number)
+    )
+
+
+@router.post(
+    "/{task_id}/discard",
+    summary="Discard a task",
+    responses=_changed(
+        "The task, ended.", AlreadyClaimedError, AlreadyDecidedError, IllegalTransitionError
+    ),
+)
+async def discard_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[ReasonBody | None, examples.body({"reason": "a duplicate"})] = None,
+) -> words.Task:
+    """Decide that the document is not wanted."""
+    return words.task_of(await verbs.discard(caller, task_id, body.reason if body else ""))
+
+
+@router.post(
+    "/{task_id}/report",
+    summary="Report a task",
+    responses=_changed("The task; it stays where it is."),
+)
+async def report_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[
+        ReportBody,
+        examples.body({"issues": [{"field": "total", "problem": "unreadable"}], "message": ""}),
+    ],
+) -> words.Task:
+    """Write down what is wrong with a task, for whoever looks after it."""
+    return words.task_of(await verbs.report(caller, task_id, body.issues, body.message))
+
+
+@router.post(
+    "/{task_id}/unlock",
+    summary="Unlock a task",
+    responses=_changed("The task, in review again.", IllegalTransitionError),
+)
+async def unlock_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[ReasonBody | None, examples.body({"reason": "the total was wrong"})] = None,
+) -> words.Task:
+    """Open a completed, filtered or discarded task for correction."""
+    return words.task_of(await verbs.unlock(caller, task_id, body.reason if body else ""))
+
+
+@router.post(
+    "/{task_id}/cancel",
+    summary="Cancel a task",
+    responses=_changed("The task, ended.", IllegalTransitionError),
+)
+async def cancel_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[ReasonBody | None, examples.body({"reason": "sent by mistake"})] = None,
+) -> words.Task:
+    """End a task that has not ended; whatever works on it is stopped."""
+    return words.task_of(await verbs.cancel(caller, task_id, body.reason if body else ""))
+
+
+@router.post(
+    "/{task_id}/retry",
+    summary="Retry a task",
+    responses=_changed("The task, in the queue again.", IllegalTransitionError),
+)
+async def retry_task(task_id: TaskId, caller: TaskEditor) -> words.Task:
+    """Try a failed, timed out or canceled task again; what was done well is not done twice."""
+    return words.task_of(await verbs.retry(caller, task_id))

@@ -1,0 +1,307 @@
+"""The words of the native API: its objects, made from our rows."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from prefect.utilities.urls import url_for
+from pydantic import BaseModel, ConfigDict
+
+from flows.verbs import PROCESS, field_values, holder
+from store import models
+from store.fields import FieldValue
+from store.lifecycle import FINAL
+from store.settings import settings
+from store.states import State
+
+Status = Literal["pending", "processing", "completed", "failed"]
+
+STATUS: Final[Mapping[State, Status]] = {
+    State.QUEUED: "pending",
+    State.RUNNING: "processing",
+    State.IN_REVIEW: "processing",
+    State.AWAITING_EXPORT: "processing",
+    State.EXPORTING: "processing",
+    State.COMPLETED: "completed",
+    State.FILTERED: "completed",
+    State.DISCARDED: "failed",
+    State.FAILED: "failed",
+    State.TIMED_OUT: "failed",
+    State.CANCELED: "failed",
+}
+"""Four words for eleven states; `state` beside it has the exact one."""
+
+EVENT_TYPES: Final = (
+    "file.created",
+    "file.deleted",
+    "task.created",
+    "task.deleted",
+    "task.completed",
+    "task.failed",
+    "task.in_review",
+    "task.claimed",
+    "task.released",
+    "task.reported",
+    "task.canceled",
+    "task.timed_out",
+    "task.discarded",
+    "task.filtered",
+    "task.unlocked",
+    "task.exported",
+)
+"""What programs are told of. The history of a task has more: who saved what, each step."""
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class File(_Shape):
+    """Bytes that were sent, or that a task made."""
+
+    id: str
+    name: str
+    type: str
+    """Media type, found in the content."""
+    properties: dict[str, int]
+    """`size` in bytes; `width` and `height` of an image in pixels; `page_count` of a PDF or TIFF."""
+    task_id: str | None
+    """The task that made it; null for a file that was sent."""
+    created_at: datetime
+
+
+class Output(File):
+    """A file that a task made."""
+
+    role: str | None
+    """What it is to the task: `data`, `searchable_pdf`, `generated` ..."""
+
+
+class Review(_Shape):
+    """The wait for a person."""
+
+    round: int
+    """Counts the waits of the task, from 1."""
+    reason: str
+    """Why somebody must look, or had to."""
+    due_at: datetime | None
+    """When the present wait runs out; null when nobody is waited for."""
+
+
+class Progress(_Shape):
+    """How far the work is."""
+
+    current: int
+    total: int
+    """0 while it is not known."""
+    step: str
+    """What is being done, or was done last."""
+
+
+class TaskLinks(_Shape):
+    """Where people look at the task."""
+
+    review: str
+    """Its page in Papertray."""
+    prefect: str | None
+    """Its flow run in the Prefect UI; null until there is one, or where no UI is known."""
+
+
+class Task(_Shape):
+    """One piece of work on one input."""
+
+    id: str
+    operation: str
+    """`process` for a task of a project, else the name of an operation."""
+    status: Status
+    """In Scan Documents' words; `state` is exact."""
+    state: State
+    parameters: dict[str, Any]
+    """As they were sent."""
+    result: dict[str, Any]
+    """The outcome; `{error, details}` when it failed; empty until the task ends."""
+    name: str
+    project: str | None
+    metadata: dict[str, Any]
+    """What the caller wants to keep with the task."""
+    claimed_by: str | None
+    """Who holds the task now."""
+    review: Review | None
+    """Null for a task that has not waited for a person."""
+    progress: Progress
+    version: int
+    """Counts the changes of the task."""
+    links: TaskLinks
+    created_at: datetime
+    updated_at: datetime
+
+
+class Document(_Shape):
+    """A document found in the input of a task."""
+
+    number: int
+    """1-based."""
+    document_type: str
+    page_numbers: list[int]
+    """Its pages in the input, 1-based."""
+    fields: dict[str, FieldValue]
+    """By name: value, text, confidence, place on the page, and what is wrong with it."""
+
+
+class Page(_Shape):
+    """A page of the input, as it was read."""
+
+    number: int
+    """1-based."""
+    width: int
+    height: int
+    """Of the page image, in whose pixels all boxes are given."""
+    method: str
+    """`text_layer` or `ocr`."""
+    confidence: float
+    """0..1, mean over the words."""
+    image: str
+    """Address of the page image."""
+
+
+class Documents(_Shape):
+    """What a task found in its input."""
+
+    documents: list[Document]
+    pages: list[Page]
+
+
+class Event(_Shape):
+    """Something that happened."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    data: dict[str, Any]
+    """`id` of what it happened to, and facts; never text of a document."""
+    actor: str
+    """Who did it: a person's e-mail, `key:<first characters>`, or a part of Papertray."""
+    surface: str
+    """By which way in: `v1`, `pages`, `cli`, `prefect`, `system` ..."""
+    reason: str
+
+
+class Project(_Shape):
+    """A named way of treating documents."""
+
+    name: str
+    version: int
+    """Counts the texts of its project file; new tasks take the newest."""
+    created_at: datetime
+
+
+class ProjectWithSource(Project):
+    """A project and the text of its file."""
+
+    source: str
+
+
+def file_of(row: models.File, task: models.Task | str | None = None) -> File:
+    """A file; `task` is the one that made it, or its public id."""
+    return File(**_file_members(row, task))
+
+
+def output_of(row: models.File, task: models.Task) -> Output:
+    """A file among the outputs of its task."""
+    return Output(**_file_members(row, task), role=row.role)
+
+
+def _file_members(row: models.File, task: models.Task | str | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "type": row.type,
+        "properties": {"size": row.size_bytes, **row.properties},
+        "task_id": task.public_id if isinstance(task, models.Task) else task,
+        "created_at": row.created_at,
+    }
+
+
+def task_of(row: models.Task) -> Task:
+    """A task."""
+    is_project_task = row.operation == PROCESS
+    return Task(
+        id=row.public_id,
+        operation=row.operation,
+        status=STATUS[row.state],
+        state=row.state,
+        parameters=row.parameters,
+        result=row.result if row.state in FINAL else {},
+        name=row.name,
+        # A project keeps its name, so the one that the task was made with is the one it has.
+        project=row.parameters.get("project") if is_project_task else None,
+        metadata=row.task_metadata if is_project_task else {},
+        claimed_by=holder(row),
+        review=Review(round=row.review_round, reason=row.review_reason, due_at=row.review_due_at)
+        if row.review_round
+        else None,
+        progress=Progress(current=row.progress_current, total=row.progress_total, step=row.step),
+        version=row.version,
+        links=TaskLinks(
+            review=f"{settings().effective_public_url}/review/{row.public_id}",
+            prefect=url_for("flow-run", obj_id=row.flow_run_id) if row.flow_run_id else None,
+        ),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def documents_of(
+    task: models.Task,
+    documents: Sequence[models.Document],
+    pages: Sequence[models.Page],
+    address: str,
+) -> Documents:
+    """What a task found; `address` is the one of the task, below which its page images are."""
+    return Documents(
+        documents=[
+            Document(
+                number=row.number,
+                document_type=row.document_type,
+                page_numbers=row.page_numbers,
+                fields=field_values(row),
+            )
+            for row in documents
+        ],
+        pages=[
+            Page(
+                number=row.number,
+                width=row.width_pixels,
+                height=row.height_pixels,
+                method=row.method,
+                confidence=row.confidence,
+                image=f"{address}/{task.public_id}/pages/{row.number}/image",
+            )
+            for row in pages
+        ],
+    )
+
+
+def event_of(row: models.Activity) -> Event:
+    """An event."""
+    return Event(
+        id=f"event_{row.code}",
+        type=row.type,
+        timestamp=row.at,
+        data={"id": row.subject, **row.data},
+        actor=row.actor,
+        surface=row.surface,
+        reason=row.reason,
+    )
+
+
+def project_of(row: models.Project, version: models.ProjectVersion) -> Project:
+    """A project."""
+    return Project(name=row.name, version=version.number, created_at=row.created_at)
+
+
+def project_with_source(row: models.Project, version: models.ProjectVersion) -> ProjectWithSource:
+    """A project and the text of its file."""
+    return ProjectWithSource(
+        name=row.name, version=version.number, created_at=row.created_at, source=version.source
+    )

@@ -1,0 +1,199 @@
+"""Every address under /v1: who gets in, and what of others is seen."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from store.access import SCOPES
+from store.states import Event
+from tests.contract.world import (
+    PNG,
+    PROJECT,
+    Client,
+    MakeKey,
+    add_output,
+    install,
+    let_happen,
+    put_into_review,
+    send_file,
+    send_task,
+)
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+async def queued(client: Client) -> str:
+    return await send_task(client)
+
+
+async def failed(client: Client) -> str:
+    task_id = await send_task(client)
+    await let_happen(task_id, Event.START, Event.FAIL)
+    return task_id
+
+
+async def completed(client: Client) -> str:
+    task_id = await send_task(client)
+    await add_output(await let_happen(task_id, Event.START, Event.FINISH))
+    return task_id
+
+
+async def in_review(client: Client) -> str:
+    task_id = await send_task(client)
+    await put_into_review(task_id)
+    return task_id
+
+
+async def project(client: Client) -> str:
+    await install(client)
+    return "invoices"
+
+
+async def nothing(client: Client) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How an address is called so that it answers well."""
+
+    of: Callable[[Client], Awaitable[str]] = nothing
+    """Makes what the address is about, and answers its id."""
+    send: dict[str, Any] = field(default_factory=dict[str, Any])
+    status: int = 200
+
+
+FORM = {"files": {"file": ("page.png", PNG)}}
+CALLS: dict[tuple[str, str], Call] = {
+    ("post", "/v1/files"): Call(send=FORM, status=201),
+    ("get", "/v1/files"): Call(send_file),
+    ("get", "/v1/files/{file_id}"): Call(send_file),
+    ("delete", "/v1/files/{file_id}"): Call(send_file, status=204),
+    ("get", "/v1/files/{file_id}/download"): Call(send_file),
+    ("post", "/v1/tasks"): Call(project, {**FORM, "data": {"project": "invoices"}}, 202),
+    ("get", "/v1/tasks"): Call(queued),
+    ("post", "/v1/tasks/next"): Call(in_review),
+    ("get", "/v1/tasks/{task_id}"): Call(queued),
+    ("get", "/v1/tasks/{task_id}/documents"): Call(in_review),
+    ("get", "/v1/tasks/{task_id}/pages/{number}/image"): Call(in_review),
+    ("get", "/v1/tasks/{task_id}/events"): Call(queued),
+    ("get", "/v1/tasks/{task_id}/outputs"): Call(completed),
+    ("post", "/v1/tasks/{task_id}/claim"): Call(in_review),
+    ("post", "/v1/tasks/{task_id}/release"): Call(in_review),
+    ("post", "/v1/tasks/{task_id}/save"): Call(in_review, {"json": {"values": {"total": "9"}}}),
+    ("post", "/v1/tasks/{task_id}/complete"): Call(in_review),
+    ("post", "/v1/tasks/{task_id}/discard"): Call(in_review),
+    ("post", "/v1/tasks/{task_id}/report"): Call(queued, {"json": {"issues": [{"a": 1}]}}),
+    ("post", "/v1/tasks/{task_id}/unlock"): Call(completed),
+    ("post", "/v1/tasks/{task_id}/cancel"): Call(queued),
+    ("post", "/v1/tasks/{task_id}/retry"): Call(failed),
+    ("get", "/v1/events"): Call(queued),
+    ("post", "/v1/projects"): Call(send={"json": {"source": PROJECT}}, status=201),
+    ("get", "/v1/projects"): Call(project),
+    ("get", "/v1/projects/{name}"): Call(project),
+}
+OPERATION = Call(send={"json": {"input": "file_abc123xyz", "format": "markdown"}}, status=202)
+
+
+def operations_of(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): described
+        for path, methods in app.openapi()["paths"].items()
+        for method, described in methods.items()
+        if path.startswith("/v1/") and method in METHODS
+    }
+
+
+OPERATIONS = operations_of(create_app(run_background=False))
+
+
+def call_of(method: str, path: str) -> Call:
+    return OPERATION if path.endswith("-operations/extract-text") else CALLS[(method, path)]
+
+
+def scope_of(described: dict[str, Any]) -> str:
+    (scope,) = described["security"][0]["ApiKey"]
+    return scope
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=lambda part: str(part))
+async def test_a_key_opens_what_its_scope_says_and_only_in_its_organization(
+    method: str, path: str, client: Client, stranger: Client, make_key: MakeKey
+):
+    call = call_of(method, path)
+    subject = await call.of(client)
+    address = path.format(file_id=subject, task_id=subject, name=subject, number=1)
+    scope = scope_of(OPERATIONS[(method, path)])
+    if path.endswith("/release"):
+        me = {"x-api-key": await make_key(scope, user="ada@example.com")}
+        claimed = await stranger.post(address.replace("release", "claim"), headers=me)
+        assert claimed.status_code == 200
+
+    async def status_with(headers: dict[str, str]) -> int:
+        answer = await stranger.request(method, address, headers=headers, **call.send)
+        if answer.is_error:
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == answer.status_code
+        return answer.status_code
+
+    assert await status_with({}) == 401
+    assert await status_with({"x-api-key": "ptk_wrong"}) == 401
+    assert await status_with({"authorization": "Bearer ptk_wrong"}) == 401
+    lesser = await make_key(*(set(SCOPES) - {scope, "admin"}))
+    assert await status_with({"x-api-key": lesser}) == 403
+    if subject and "{" in path:
+        other = await make_key(organization="globex")
+        assert await status_with({"x-api-key": other}) == 404
+    right = await make_key(scope, user="ada@example.com")
+    assert await status_with({"authorization": f"Bearer {right}"}) == call.status
+
+
+def test_every_address_is_called_by_these_tests():
+    called = {key for key in OPERATIONS if key[1].endswith("-operations/extract-text")}
+    assert set(OPERATIONS) == CALLS.keys() | called
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/tasks", "/v1/events", "/v1/projects"])
+async def test_a_list_shows_nothing_of_another_organization(
+    path: str, client: Client, stranger: Client, make_key: MakeKey
+):
+    await completed(client)
+    assert (await client.get(path)).json()["data"]
+    other = {"x-api-key": await make_key(organization="globex")}
+    assert (await stranger.get(path, headers=other)).json() == {
+        "data": [],
+        "links": {"previous": None, "next": None},
+    }
+
+
+async def test_another_organization_cannot_use_a_file_or_a_project(
+    client: Client, stranger: Client, make_key: MakeKey
+):
+    file_id = await send_file(client)
+    await install(client)
+    other = {"x-api-key": await make_key(organization="globex")}
+    sent = {"input": file_id, "project": "invoices"}
+    assert (await stranger.post("/v1/tasks", json=sent, headers=other)).status_code == 404
+    await stranger.post("/v1/projects", json={"source": PROJECT}, headers=other)
+    assert (await stranger.post("/v1/tasks", json=sent, headers=other)).status_code == 404
+
+
+async def test_a_list_cannot_begin_at_an_item_of_another_organization(
+    client: Client, stranger: Client, make_key: MakeKey
+):
+    file_id = await send_file(client)
+    other = {"x-api-key": await make_key(organization="globex")}
+    answer = await stranger.get("/v1/files", params={"from": file_id}, headers=other)
+    assert answer.status_code == 404
+
+
+async def test_next_gives_no_task_of_another_organization(
+    client: Client, stranger: Client, make_key: MakeKey
+):
+    await in_review(client)
+    other = {"x-api-key": await make_key(organization="globex")}
+    assert (await stranger.post("/v1/tasks/next", headers=other)).status_code == 204
