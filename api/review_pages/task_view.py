@@ -1,0 +1,423 @@
+"""A task as its page shows it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import or_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from api.review_pages.sessions import Visitor
+from api.review_pages.words import (
+    STEPS,
+    Mark,
+    activity_words,
+    actor_words,
+    confidence_words,
+    field_mark,
+    sentence,
+    spoken,
+    state_mark,
+)
+from flows import verbs
+from store.access import visible
+from store.database import database
+from store.fields import FieldValue
+from store.lifecycle import FINAL, LIFECYCLE, WAITING
+from store.models import Activity, Document, File, Page, Project, Task
+from store.project_file import FieldPart, ProjectFile
+from store.states import Event, State
+
+MAX_HISTORY = 200
+"""How many of the last things that happened are listed."""
+
+LONG_TEXT_CHARACTERS = 60
+"""A value longer than this, or of several lines, gets a field of several lines."""
+
+
+@dataclass(frozen=True)
+class PageView:
+    """A page image and the boxes on it."""
+
+    number: int
+    width: int
+    height: int
+    address: str
+    boxes: Sequence["BoxView"]
+
+
+@dataclass(frozen=True)
+class BoxView:
+    """Where a field stands on a page, in pixels of the page image."""
+
+    field_id: str
+    tone: str
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class FieldView:
+    """A field as the form shows it."""
+
+    id: str
+    """Of its input, in the page."""
+    input_name: str
+    name: str
+    label: str
+    text: str
+    mark: Mark
+    message: str
+    confidence: str
+    page_number: int | None
+    box: tuple[float, float, float, float] | None
+    is_long: bool
+    is_required: bool
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether somebody must look at it."""
+        return self.mark.tone in {"invalid", "confirm"}
+
+
+@dataclass(frozen=True)
+class DocumentView:
+    """A document and its fields, in the order of the project file."""
+
+    number: int
+    title: str
+    fields: Sequence[FieldView]
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One thing that happened."""
+
+    at: datetime
+    what: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What a person sent that was not taken: it is shown again, with the reasons."""
+
+    values: Mapping[int, Mapping[str, str]] = field(default_factory=dict[int, dict[str, str]])
+    """document number -> field name -> text."""
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """field name -> why it was not taken."""
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """All that the page of a task shows."""
+
+    task: Task
+    name: str
+    mark: Mark
+    project: str
+    documents: Sequence[DocumentView]
+    pages: Sequence[PageView]
+    history: Sequence[HistoryRow]
+    input_file: File | None
+    output_files: Sequence[File]
+    holder: str
+    """Who holds it; empty when nobody does."""
+    is_mine: bool
+    can_edit: bool
+    """It waits for a person, and nobody else holds it."""
+    may_edit: bool
+    """The caller's key allows changes."""
+    is_refused: bool
+    """What was sent was not valid."""
+    lost: Sequence[tuple[str, str]]
+    """What was typed and can be taken no more: label and text, to be read and copied."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it moves on by itself, so that the page must follow it."""
+        return self.task.state not in FINAL and self.task.state is not State.IN_REVIEW
+
+    @property
+    def poll_seconds(self) -> int:
+        """How often the page asks: a client's export may take days, a worker seconds."""
+        return 15 if self.task.state in WAITING else 2
+
+    @property
+    def is_in_review(self) -> bool:
+        """Whether it waits for a person."""
+        return self.task.state is State.IN_REVIEW
+
+    @property
+    def reason(self) -> str:
+        """Why a person must look."""
+        return sentence(self.task.review_reason) if self.is_in_review else ""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the time for it is over."""
+        return self.task.review_due_at or (
+            None if self.task.state in FINAL else self.task.deadline_at
+        )
+
+    @property
+    def doing(self) -> str:
+        """What is being done now; empty before anything is."""
+        return STEPS.get(self.task.step, spoken(self.task.step))
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with everything the live status shows."""
+        task = self.task
+        return f"{task.version}.{task.step}.{task.progress_current}.{task.progress_total}"
+
+    @property
+    def result_text(self) -> str:
+        """What an operation answered, where it answered text."""
+        content = self.task.result.get("content", "")
+        return content if isinstance(content, str) else json.dumps(content, indent=2)
+
+    @property
+    def error(self) -> str:
+        """Why it failed."""
+        return str(self.task.result.get("error", ""))
+
+    @property
+    def error_details(self) -> Mapping[str, str]:
+        """The facts that go with the error."""
+        details = self.task.result.get("details") or {}
+        return {
+            spoken(name): value if isinstance(value, str) else json.dumps(value)
+            for name, value in details.items()
+        }
+
+    @property
+    def doubtful(self) -> Sequence[FieldView]:
+        """The fields that somebody must look at."""
+        return [f for document in self.documents for f in document.fields if f.needs_a_person]
+
+    @property
+    def doubts(self) -> str:
+        """How many fields somebody must look at, in words."""
+        tones = [f.mark.tone for f in self.doubtful]
+        counts = {
+            "not valid": tones.count("invalid"),
+            "to be confirmed": tones.count("confirm"),
+        }
+        parts = [
+            f"{number} {'field is' if number == 1 else 'fields are'} {what}"
+            for what, number in counts.items()
+            if number
+        ]
+        return f"{', '.join(parts)}." if parts else ""
+
+    @property
+    def doubts_tone(self) -> str:
+        """The worst of them."""
+        return "invalid" if any(f.mark.tone == "invalid" for f in self.doubtful) else "confirm"
+
+    def can(self, event: str) -> bool:
+        """Whether this can happen to it now, and the caller may let it happen."""
+        return self.may_edit and (self.task.state, Event(event)) in LIFECYCLE
+
+    @property
+    def can_unlock(self) -> bool:
+        """Whether it can be opened again; only what has fields can be corrected."""
+        return self.can("unlock") and self.task.operation == verbs.PROCESS
+
+
+async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None) -> TaskView:
+    """Read a task and all that belongs to it, at one moment.
+
+    Args:
+        visitor: who looks.
+        public_id: `task_<code>`.
+        typed: shown in place of the values that are stored.
+
+    Raises:
+        NotFoundError: there is none, or the visitor may not see it.
+    """
+    caller = visitor.caller
+    caller.require("task.read")
+    may_edit = bool({"task.edit", "admin"} & caller.scopes)
+    async with database().reading() as session:
+        task = await verbs.find_task(session, caller, public_id)
+        holder = verbs.holder(task) or ""
+        can_edit = may_edit and task.state is State.IN_REVIEW and holder in {"", caller.actor.name}
+        has_project = task.project_version_id is not None
+        project = await verbs.project_file_of(session, task) if has_project else None
+        found = await verbs.documents_of(session, task)
+        typed = typed or Typed()
+        shown = typed if can_edit else Typed()
+        documents = [_document_view(document, project, shown) for document in found]
+        files = await _files(session, visitor, task)
+        return TaskView(
+            task=task,
+            name=task.name or spoken(task.operation),
+            mark=state_mark(task.state),
+            project=await _project_name(session, visitor, task),
+            documents=documents,
+            pages=await _pages(session, task, documents),
+            history=await _history(session, visitor, task),
+            input_file=next((f for f in files if f.id == task.input_file_id), None),
+            output_files=[f for f in files if f.id != task.input_file_id],
+            holder=holder,
+            is_mine=bool(holder) and holder == caller.actor.name,
+            can_edit=can_edit,
+            may_edit=may_edit,
+            is_refused=bool(shown.reasons),
+            lost=[] if can_edit else _lost(documents, typed),
+        )
+
+
+def _lost(documents: Sequence[DocumentView], typed: Typed) -> Sequence[tuple[str, str]]:
+    return [
+        (shown.label, text)
+        for document in documents
+        for shown in document.fields
+        if (text := typed.values.get(document.number, {}).get(shown.name)) is not None
+        and text != shown.text
+    ]
+
+
+async def _project_name(session: AsyncSession, visitor: Visitor, task: Task) -> str:
+    query = visible(Project, visitor.caller).where(col(Project.id) == task.project_id)
+    project = (await session.execute(query)).scalar_one_or_none()
+    return project.name if project else ""
+
+
+async def _files(session: AsyncSession, visitor: Visitor, task: Task) -> Sequence[File]:
+    query = visible(File, visitor.caller).where(
+        or_(col(File.task_id) == task.id, col(File.id) == task.input_file_id)
+    )
+    query = query.order_by(col(File.created_at), col(File.id))
+    return (await session.execute(query)).scalars().all()
+
+
+async def _pages(
+    session: AsyncSession, task: Task, documents: Sequence[DocumentView]
+) -> Sequence[PageView]:
+    query = select(Page).where(col(Page.task_id) == task.id).order_by(col(Page.number))
+    fields = [f for document in documents for f in document.fields]
+    return [
+        PageView(
+            number=page.number,
+            width=page.width_pixels,
+            height=page.height_pixels,
+            address=f"/review/{task.public_id}/pages/{page.number}.png",
+            boxes=[_box_view(f, f.box) for f in fields if f.box and f.page_number == page.number],
+        )
+        for page in (await session.execute(query)).scalars()
+    ]
+
+
+def _box_view(shown: FieldView, box: tuple[float, float, float, float]) -> BoxView:
+    left, top, right, bottom = box
+    # A frame that touches the letters hides them: it stands off by a sixth of their height.
+    margin = (bottom - top) / 6
+    return BoxView(
+        field_id=shown.id,
+        tone=shown.mark.tone,
+        label=shown.label,
+        left=round(left - margin, 1),
+        top=round(top - margin, 1),
+        width=round(right - left + 2 * margin, 1),
+        height=round(bottom - top + 2 * margin, 1),
+    )
+
+
+def _document_view(document: Document, project: ProjectFile | None, typed: Typed) -> DocumentView:
+    values = verbs.field_values(document)
+    parts = {part.name: part for part in project.fields} if project else {}
+    # The database may give the fields in any order (PostgreSQL's JSONB does): the project's
+    # is the one people chose. What the project does not know (any more) comes last.
+    names = [name for name in parts if name in values]
+    names += sorted(set(values) - set(names))
+    entered = typed.values.get(document.number, {})
+    return DocumentView(
+        number=document.number,
+        title=spoken(document.document_type),
+        fields=[
+            _field_view(document.number, values[name], parts.get(name), entered, typed.reasons)
+            for name in names
+        ],
+    )
+
+
+def _field_view(
+    document_number: int,
+    value: FieldValue,
+    part: FieldPart | None,
+    entered: Mapping[str, str],
+    reasons: Mapping[str, str],
+) -> FieldView:
+    stored = str(value.value if value.value is not None else value.text)
+    text = entered.get(value.name, stored)
+    mark, message = field_mark(value), value.message
+    if value.name in reasons:
+        mark, message = Mark("Invalid", "invalid"), reasons[value.name]
+    elif text != stored or (reasons and not value.valid):
+        mark, message = Mark("Changed, not saved", "quiet"), ""
+    return FieldView(
+        id=f"field-{document_number}-{value.name}",
+        input_name=input_name(document_number, value.name),
+        name=value.name,
+        label=value.label or spoken(value.name),
+        text=text,
+        mark=mark,
+        message=message,
+        confidence=confidence_words(value, part),
+        page_number=value.page_number,
+        box=value.box,
+        is_long=len(text) > LONG_TEXT_CHARACTERS or "\n" in text,
+        is_required=part is not None and part.required,
+    )
+
+
+def input_name(document_number: int, name: str) -> str:
+    """The name of the input of a field; `decisions.py` reads it back."""
+    return f"field.{document_number}.{name}"
+
+
+async def _history(session: AsyncSession, visitor: Visitor, task: Task) -> Sequence[HistoryRow]:
+    query = (
+        visible(Activity, visitor.caller)
+        .where(col(Activity.task_id) == task.id)
+        .order_by(col(Activity.number).desc())
+        .limit(MAX_HISTORY)
+    )
+    found = (await session.execute(query)).scalars().all()
+    return [_history_row(row) for row in _without_renewals(found)]
+
+
+def _without_renewals(newest_first: Sequence[Activity]) -> Sequence[Activity]:
+    """Without the claims that only renewed the one before them: an open page makes many."""
+    return [
+        row
+        for row, earlier in pairwise([*newest_first, None])
+        if row is not None
+        and not (
+            earlier is not None
+            and row.type == earlier.type == "task.claimed"
+            and row.actor == earlier.actor
+        )
+    ]
+
+
+def _history_row(row: Activity) -> HistoryRow:
+    fields: Any = row.data.get("fields")
+    what = activity_words(row.type)
+    if isinstance(fields, list) and fields:
+        what = f"{what}: {', '.join(spoken(str(name)) for name in fields)}"
+    surface = SURFACES.get(row.surface, "")
+    return HistoryRow(
+        at=row.at, what=what, who=f"{row.actor} {surface}".strip(), reason=sentence(row.reason)
+    )
