@@ -1,7 +1,7 @@
 """`papertray key`: API keys, made and revoked by whoever has the machine."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from cyclopts import App, Parameter
@@ -65,7 +65,7 @@ async def list_keys(*, options: Options = DEFAULTS) -> Answer:
             .order_by(col(ApiKey.created_at))
         )
         rows = (await session.execute(query)).all()
-    keys = [
+    keys: list[dict[str, Any]] = [
         {
             "id": key.id,
             "prefix": key.prefix,
