@@ -1,9 +1,10 @@
 """`@operation`: declared once, seen as Prefect task, HTTP endpoint, command and docs page."""
 
 import inspect
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -14,9 +15,9 @@ from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
 from pydantic import BaseModel, ConfigDict
 
+from operations.tools.scratch import scratch_folder
 from store.blobs import blobs
 from store.errors import PapertrayError
-from store.settings import settings
 
 
 class Params(BaseModel):
@@ -55,7 +56,8 @@ class Operation:
     params: type[Params]
     result: type[Result]
     accepts: frozenset[str]
-    """`pdf`, `image`: the kinds of file it takes, and so the endpoints it has."""
+    """`pdf`, `image`: the kinds of file it takes, and so the endpoints it has; none for a step
+    that only flows take, on files of other steps."""
     takes_many: bool
     """Whether its source is a list of files."""
     summary: str
@@ -104,7 +106,7 @@ def operation(
     Args:
         timeout_seconds: on the clock, for one call.
         retries: for errors that are worth another try.
-        accepts: kinds of file it takes.
+        accepts: kinds of file it takes from outside; none for what is only a step of a flow.
     """
 
     def declare(function: Body) -> Task[..., Any]:
@@ -160,17 +162,34 @@ async def _input(location: Path | Blob) -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def _output(location: Path | Blob | None) -> AsyncIterator[Path]:
-    """A folder of this machine to write to; for a blob, what is in it at the end is stored."""
+    """A folder of this machine to write to, whose files get to their place when all went well.
+
+    Without a place nobody wants the files.
+    """
     if location is None:
-        yield Path(tempfile.mkdtemp(prefix="papertray-"))
-        return
-    if not isinstance(location, Blob):
-        Path(location).mkdir(parents=True, exist_ok=True)
-        yield Path(location)
-        return
-    scratch = settings().scratch_folder
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        yield Path(folder)
-        for path in sorted(Path(folder).iterdir()):
-            await blobs().write_file(f"{location.rstrip('/')}/{path.name}", path)
+        with scratch_folder() as folder:
+            yield folder
+    elif isinstance(location, Blob):
+        with scratch_folder() as folder:
+            yield folder
+            for path in sorted(folder.iterdir()):
+                await blobs().write_file(f"{location.rstrip('/')}/{path.name}", path)
+    else:
+        with _replaced_at_the_end(Path(location)) as folder:
+            yield folder
+
+
+@contextmanager
+def _replaced_at_the_end(target: Path) -> Iterator[Path]:
+    was_there = target.exists()
+    target.mkdir(parents=True, exist_ok=True)
+    # Inside of the target, so that it is on the same disk and the files can be moved there.
+    folder = Path(tempfile.mkdtemp(prefix=".making-", dir=target))
+    try:
+        yield folder
+        for path in sorted(folder.iterdir()):
+            path.replace(target / path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not was_there and not any(target.iterdir()):
+            target.rmdir()

@@ -1,0 +1,113 @@
+"""Read the pages of a document: words with places, images, and invisible text layers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field
+
+from operations.registry import Params, Result, operation, report_progress
+from operations.tools.child import in_child
+from operations.tools.page_range import pages_of
+from operations.tools.reading import (
+    Orders,
+    ReadPage,
+    examine,
+    read_as_they_are,
+    read_by_ocr,
+)
+from operations.tools.scratch import scratch_folder
+from store.settings import settings
+
+T = TypeVar("T")
+
+_PAGES_AT_ONCE = 16
+"""Pages with a text layer take a tenth of a second each: a child reads several."""
+
+
+class ReadPagesParams(Params):
+    """How pages are read."""
+
+    mode: Literal["auto", "force", "skip"] = "auto"
+    """auto: the text layer where it is good, else OCR; force: OCR always; skip: never OCR."""
+    languages: list[str] = Field(default=["eng"], min_length=1)
+    """Tesseract's names of the languages on the pages."""
+    dpi: int = Field(default=300, ge=72, le=600)
+    """Dots per inch at which PDF pages are rendered for OCR, and the most for images."""
+    pages: str = ""
+    """Which pages, like `2-7` or `2,3,7`; all when empty."""
+
+
+class ReadPagesResult(Result):
+    """What was read."""
+
+    page_count: int
+    """Of the document, also where fewer were asked for."""
+    pages: list[ReadPage]
+    """Each page that was read, in order."""
+
+    @property
+    def text_layer_files(self) -> list[str]:
+        """The names of the PDFs with invisible text, of the pages that have one."""
+        return [page.text_layer_file for page in self.pages if page.text_layer_file]
+
+
+@operation(timeout_seconds=6 * 3600, accepts=())
+async def read_pages(source: Path, params: ReadPagesParams, *, folder: Path) -> ReadPagesResult:
+    """Read every word of a PDF or an image, with its place and how sure it is.
+
+    For each page there are its words (JSON), its image (JPEG, upright and straight), and where
+    OCR read it a PDF with its words as invisible text.
+    """
+    return await read(source, params, folder)
+
+
+async def read(source: Path, params: ReadPagesParams, folder: Path) -> ReadPagesResult:
+    """Read pages, as a part of any operation."""
+    languages = [] if params.mode == "skip" else params.languages
+    with scratch_folder() as repairs:
+        document = await in_child(examine, source, repairs, languages)
+        numbers = pages_of(params.pages, document.page_count)
+        orders = Orders(params.languages, params.dpi, folder, params.mode == "skip")
+        done: list[ReadPage] = []
+
+        async def add(pages: Sequence[ReadPage]) -> None:
+            done.extend(pages)
+            await report_progress(len(done), len(numbers))
+
+        async def as_they_are(some: Sequence[int]) -> None:
+            await add(await in_child(read_as_they_are, document, some, orders))
+
+        async def by_ocr(number: int) -> None:
+            await add([await in_child(read_by_ocr, document, number, orders)])
+
+        if params.mode != "force":
+            await _spread(
+                as_they_are,
+                [numbers[n : n + _PAGES_AT_ONCE] for n in range(0, len(numbers), _PAGES_AT_ONCE)],
+            )
+        await _spread(by_ocr, sorted(set(numbers) - {page.number for page in done}))
+    return ReadPagesResult(
+        page_count=document.page_count, pages=sorted(done, key=lambda page: page.number)
+    )
+
+
+async def _spread(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
+    """Do the work for each item, as many at once as there are slots.
+
+    Not more, so that a long document does not keep others from their turn.
+    """
+    left = iter(items)
+
+    async def go_on() -> None:
+        for item in left:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(settings().operation_slots, len(items))):
+                group.create_task(go_on())
+    except ExceptionGroup as errors:
+        # The first page that fails ends the work on the others.
+        raise errors.exceptions[0] from None

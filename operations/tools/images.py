@@ -1,0 +1,180 @@
+"""Images: opened and decoded by Pillow, under limits, into what people see and OCR reads."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from operations.tools.file_type import readable_type
+from store.errors import DamagedFileError, LimitExceededError, NoPagesError
+from store.settings import settings
+
+# The size is checked here, for every frame, with an error that names it.
+Image.MAX_IMAGE_PIXELS = None
+
+_FORMATS = {
+    "image/tiff": "TIFF",
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WEBP",
+}
+"""Pillow's names. It reads more, of which some start other programs."""
+
+_SUBFILE_TYPE = 254
+_REDUCED = 1
+"""TIFF 6.0, NewSubfileType, bit 0: a smaller copy of another page."""
+
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises for damaged files, as its plugins have it."""
+
+_PLAUSIBLE_DPI = range(70, 2401)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A page of an image file, before it is decoded."""
+
+    index: int
+    """0-based, in the file."""
+    width: int
+    height: int
+    dpi: float
+    """As the file says; 0 where it does not, or says nonsense."""
+
+
+@contextmanager
+def _damage_is_ours(page_number: int | None = None) -> Iterator[None]:
+    try:
+        # What Pillow warns of (corrupt EXIF, truncated tags) is no news to anybody here.
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except _DAMAGE as error:
+        damaged = DamagedFileError()
+        if page_number is not None:
+            damaged.details["page_number"] = page_number
+        raise damaged from error
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; only its header is read.
+
+    Raises:
+        DamagedFileError: it cannot be opened.
+        EmptyFileError, UnsupportedFileError: it is no image of our formats.
+    """
+    name = _FORMATS[readable_type(path)]
+    with _damage_is_ours():
+        image = Image.open(path, formats=[name])
+    with image:
+        yield image
+
+
+def frames(path: Path) -> list[Frame]:
+    """The pages of an image file, checked, without decoding any.
+
+    Raises:
+        LimitExceededError: too many pages, or one that is too large.
+        DamagedFileError: it cannot be read.
+        NoPagesError: nothing is in it.
+    """
+    found: list[Frame] = []
+    with open_image(path) as image:
+        index = 0
+        while True:
+            if not _is_reduced_copy(image):
+                found.append(_checked(image, index, len(found) + 1))
+            index += 1
+            if len(found) > settings().max_pages or index > 2 * settings().max_pages:
+                raise LimitExceededError(limit_pages=settings().max_pages)
+            # Frames of the other formats are moments of an animation, not pages.
+            if image.format != "TIFF" or not _has_frame(image, index):
+                break
+    if not found:
+        raise NoPagesError
+    return found
+
+
+def _has_frame(image: Image.Image, index: int) -> bool:
+    with _damage_is_ours(index + 1):
+        try:
+            image.seek(index)
+        except EOFError:
+            return False
+    return True
+
+
+def _is_reduced_copy(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags.get(_SUBFILE_TYPE, 0) & _REDUCED)
+
+
+def _checked(image: Image.Image, index: int, page_number: int) -> Frame:
+    width, height = image.size
+    limit = settings().max_page_pixels
+    if width * height > limit:
+        raise LimitExceededError(
+            f"Page {page_number} has {width} x {height} pixels, more than the {limit} that this"
+            " server takes. Send a smaller one, or raise the limit.",
+            page_number=page_number,
+            width=width,
+            height=height,
+            limit_pixels=limit,
+        )
+    with _damage_is_ours(page_number):
+        stated = float(image.info.get("dpi", (0, 0))[0])
+    return Frame(index, width, height, stated if round(stated) in _PLAUSIBLE_DPI else 0.0)
+
+
+def decode(path: Path, frame: Frame, page_number: int) -> Image.Image:
+    """A page of an image file as people see it: upright, on white, gray or RGB.
+
+    Raises:
+        DamagedFileError: its pixels cannot be read to the end.
+    """
+    with open_image(path) as image, _damage_is_ours(page_number):
+        if frame.index:
+            image.seek(frame.index)
+        image.load()
+        return _plain(ImageOps.exif_transpose(image))
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """In mode L or RGB, whatever it was in."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGB", image.size, "white")
+        paper.paste(image, mask=image.getchannel("A"))
+        return paper
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in {"I", "F"}:
+        return _stretched(image)
+    return image.copy() if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """A page of 32-bit values, whose range nothing tells, over the range of 8 bits."""
+    low, high = image.convert("F").getextrema()
+    assert isinstance(low, float)  # noqa: S101  # one band
+    assert isinstance(high, float)  # noqa: S101
+    scale = 255 / (high - low) if high > low else 0
+    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")

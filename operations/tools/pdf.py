@@ -1,0 +1,263 @@
+"""PDF files: opened, judged and rendered by PDFium; repaired by qpdf where PDFium gives up.
+
+PDFium has no limits of its own and is not thread-safe: only ever call this in a child process.
+"""
+
+import ctypes
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pikepdf
+import pypdfium2
+import pypdfium2.raw as pdfium
+from PIL import Image
+
+from store.errors import (
+    DamagedFileError,
+    EncryptedFileError,
+    LimitExceededError,
+    NoPagesError,
+)
+from store.fields import Box
+from store.settings import settings
+
+# It only says that XFA forms are shown by their static pages.
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)
+
+POINTS_PER_INCH = 72
+
+_MAX_SIDE_PIXELS = 32_767
+"""Longest side of an image that tesseract takes."""
+
+_PASSWORD_ERRORS = {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
+
+
+@dataclass(frozen=True)
+class PdfFacts:
+    """A PDF that can be worked on."""
+
+    path: Path
+    """The file, or its repaired copy."""
+    sizes: list[tuple[float, float]]
+    """Width and height of each page in points, as it is seen: cropped and turned."""
+
+
+def examine(path: Path, folder: Path) -> PdfFacts:
+    """Look whether a PDF can be worked on, before any work.
+
+    Args:
+        path: the file.
+        folder: where a repaired copy may be put.
+
+    Raises:
+        EncryptedFileError: it needs a password.
+        NoPagesError: it has no pages.
+        DamagedFileError: it cannot be opened, and not be repaired.
+        LimitExceededError: too many pages, or one whose box is too large.
+    """
+    try:
+        return PdfFacts(path, _sizes(path))
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in _PASSWORD_ERRORS:
+            raise EncryptedFileError from error
+    repaired = _repaired(path, folder)
+    try:
+        return PdfFacts(repaired, _sizes(repaired))
+    except (pypdfium2.PdfiumError, NoPagesError) as error:
+        raise DamagedFileError from error
+
+
+def _sizes(path: Path) -> list[tuple[float, float]]:
+    limit = settings().max_page_pixels
+    with pypdfium2.PdfDocument(path) as document:
+        count = len(document)
+        if count == 0:
+            raise NoPagesError
+        if count > settings().max_pages:
+            raise LimitExceededError(
+                f"The document has {count} pages, more than the {settings().max_pages} that this"
+                " server takes. Split it, or raise the limit.",
+                page_count=count,
+                limit_pages=settings().max_pages,
+            )
+        sizes = [document.get_page_size(index) for index in range(count)]
+    for number, (width, height) in enumerate(sizes, 1):
+        if not width * height <= limit:
+            raise LimitExceededError(
+                f"Page {number} is {width:g} x {height:g} points, more than the {limit} square"
+                " points that this server takes. Send a smaller one, or raise the limit.",
+                page_number=number,
+                width_points=width,
+                height_points=height,
+                limit_pixels=limit,
+            )
+    return sizes
+
+
+def _repaired(path: Path, folder: Path) -> Path:
+    target = folder / "repaired.pdf"
+    try:
+        with pikepdf.open(path) as pdf:
+            # Streams are copied as they are: decoding one could fill the memory.
+            pdf.save(
+                target, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none
+            )
+    except pikepdf.PasswordError as error:
+        raise EncryptedFileError from error
+    except (pikepdf.PdfError, ValueError, RuntimeError) as error:
+        raise DamagedFileError from error
+    return target
+
+
+@contextmanager
+def open_page(path: Path, page_number: int) -> Iterator[pypdfium2.PdfPage]:
+    """A page of a PDF that `examine` has passed, with its notes and form values in its content.
+
+    Raises:
+        DamagedFileError: the page cannot be read.
+    """
+    try:
+        with pypdfium2.PdfDocument(path) as document:
+            has_form = document.init_forms()
+            page = document[page_number - 1]
+            # What was typed into a form is an annotation until then, and no text of the page.
+            if has_form and page.flatten() == pdfium.FLATTEN_SUCCESS:
+                page.close()
+                page = document[page_number - 1]
+            yield page
+    except pypdfium2.PdfiumError as error:
+        raise DamagedFileError(page_number=page_number) from error
+
+
+def scale_for(size: tuple[float, float], dpi: float) -> float:
+    """Pixels per point: what `dpi` asks for, or less where the page would get too large."""
+    width, height = (max(side, 1.0) for side in size)
+    return min(
+        dpi / POINTS_PER_INCH,
+        math.sqrt(settings().max_page_pixels / (width * height)),
+        _MAX_SIDE_PIXELS / max(width, height),
+    )
+
+
+def render(page: pypdfium2.PdfPage, scale: float, *, gray: bool) -> Image.Image:
+    """A page as it is seen, on white."""
+    image = page.render(scale=scale, grayscale=gray).to_pil()  # pyright: ignore[reportArgumentType]  # its default is an int, so pyright takes it for one
+    return image if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def image_cover_ratio(page: pypdfium2.PdfPage) -> float:
+    """How much of the page its largest image covers, 0..1. A scan has one that covers it all."""
+    width, height = page.get_size()
+    if page.get_rotation() in {90, 270}:
+        width, height = height, width
+    area = max(width * height, 1.0)
+    largest = 0.0
+    for image in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        left, bottom, right, top = image.get_bounds()
+        largest = max(largest, min(right - left, width) * min(top - bottom, height))
+    return min(largest / area, 1.0)
+
+
+def is_blank(page: pypdfium2.PdfPage) -> bool:
+    """Whether nothing is on the page."""
+    return next(iter(page.get_objects(max_depth=1)), None) is None
+
+
+@dataclass(frozen=True)
+class Character:
+    """A character of a text layer."""
+
+    text: str
+    box: Box
+    """In pixels of the page image."""
+
+
+def characters(page: pypdfium2.PdfPage, width: int, height: int) -> Iterator[Character | None]:
+    """The text layer of a page, character by character; None where a word ends.
+
+    Args:
+        page: of an open PDF.
+        width: of the page image, in pixels.
+        height: of the page image, in pixels.
+    """
+    textpage = page.get_textpage()
+    raw, place = textpage.raw, pdfium.FS_RECTF()
+    to_pixels = _to_pixels(page, width, height)
+    for index in range(textpage.count_chars()):
+        code = pdfium.FPDFText_GetUnicode(raw, index)
+        text = "-" if code == _SOFT_HYPHEN else chr(code)
+        if text.isspace() or not code:
+            yield None
+            continue
+        if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(place)):
+            continue
+        yield Character(text, to_pixels(place.left, place.top, place.right, place.bottom))
+    textpage.close()
+
+
+def _to_pixels(
+    page: pypdfium2.PdfPage, width: int, height: int
+) -> Callable[[float, float, float, float], Box]:
+    """From a box in the page's own space (left, top, right, bottom) to pixels of its image."""
+    fine = 1000  # PDFium answers in whole pixels; so it is asked for a larger image
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across, down = ctypes.c_int(), ctypes.c_int()
+        size = (0, 0, width * fine, height * fine, 0)
+        pdfium.FPDF_PageToDevice(page, *size, x, y, ctypes.byref(across), ctypes.byref(down))
+        return across.value / fine, down.value / fine
+
+    origin = place(0, 0)
+    along_x, along_y = (
+        tuple((end - start) / 100 for end, start in zip(place(*point), origin, strict=True))
+        for point in ((100, 0), (0, 100))
+    )
+
+    def to_pixels(left: float, top: float, right: float, bottom: float) -> Box:
+        xs, ys = (
+            sorted(
+                origin[n] + along_x[n] * x + along_y[n] * y
+                for x, y in ((left, top), (right, bottom))
+            )
+            for n in (0, 1)
+        )
+        return xs[0], ys[0], xs[1], ys[1]
+
+    return to_pixels
+
+
+_SOFT_HYPHEN = 2
+"""What PDFium has where a word is divided at the end of a line."""
+
+
+@dataclass(frozen=True)
+class LayerPlace:
+    """Where a text layer belongs: on which page, and how that was turned to be read."""
+
+    page_number: int
+    """1-based."""
+    turned_degrees: int
+    """Counter-clockwise: 0, 90, 180 or 270."""
+    skew_degrees: float
+    """Counter-clockwise, after that."""
+
+
+_PLACE_KEY = "/PapertrayPlace"
+
+
+def label_layer(path: Path, place: LayerPlace) -> None:
+    """Write into a text layer where it belongs: as a blob it has no name that could tell."""
+    with pikepdf.open(path, allow_overwriting_input=True) as layer:
+        numbers = (place.page_number, place.turned_degrees, f"{place.skew_degrees:.2f}")
+        layer.docinfo[_PLACE_KEY] = " ".join(map(str, numbers))
+        layer.save(path)
+
+
+def place_of_layer(layer: pikepdf.Pdf) -> LayerPlace:
+    """Where a text layer belongs."""
+    number, turned, skew = str(layer.docinfo[_PLACE_KEY]).split()
+    return LayerPlace(int(number), int(turned), float(skew))

@@ -1,0 +1,329 @@
+"""How a page is read: by its text layer, or by OCR. Called in child processes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageChops
+from pydantic import BaseModel, ConfigDict
+
+from operations.tools import images, pdf, tesseract
+from operations.tools.clean_page import skew_degrees, whiten
+from operations.tools.file_type import PDF, readable_type
+from operations.tools.layout import arranged
+from operations.tools.text_layer import Quality, judge, words_of
+from store.fields import PageWords, Word
+
+TEXT_LAYER = "text_layer"
+OCR = "ocr"
+
+_REVIEW_DPI = 150
+_REVIEW_SIDE_PIXELS = 2400
+"""Longest side of a page image: sharp on a screen, small on the way there."""
+
+_REVIEW_QUALITY = 80
+_COLOUR_LEVELS = 24
+"""How much the channels of a page must differ somewhere, for its image to be kept in colour."""
+
+_PAGE_INCHES = 11.7
+"""Long side of A4: what an image without a resolution is taken for."""
+
+_MIN_DPI = 150
+_ENLARGED_DPI = 200
+"""Images below the first are enlarged to the second: tesseract wants letters 20 pixels high."""
+
+_SURE = 0.6
+"""Words with less than this confidence say little about whether a page is upright."""
+
+_UPRIGHT_RATIO = 0.5
+_TURN_GAIN = 2.0
+"""A page is turned when that gives this many times the sure letters."""
+
+
+_MIN_TURN_LETTERS = 20
+
+
+class ReadPage(BaseModel):
+    """What is known of a page that was read."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    number: int
+    """1-based."""
+    width_pixels: int
+    """Of its image, in whose pixels all boxes are."""
+    height_pixels: int
+    """Of its image."""
+    method: str
+    """`text_layer` or `ocr`."""
+    confidence: float
+    """Mean of its words by their length, 0..1; 0 where it has none."""
+    word_count: int
+    """How many words it has."""
+    image_file: str
+    """Name of the file with its image: upright and straight, for people to look at."""
+    words_file: str
+    """Name of the file with its words and their places."""
+    text_layer_file: str | None = None
+    """Name of a PDF with its words as invisible text; only where OCR read them."""
+    turned_degrees: int = 0
+    """By how much it was turned to be upright: 0, 90, 180 or 270 counter-clockwise."""
+    skew_degrees: float = 0.0
+    """By how much it was then turned to be straight, counter-clockwise."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A document that has passed all checks, and can be read page by page."""
+
+    path: Path
+    """The file, or its repaired copy."""
+    media_type: str
+    frames: list[images.Frame]
+    """Of an image file."""
+    page_count: int
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How pages are to be read."""
+
+    languages: list[str]
+    dpi: int
+    folder: Path
+    """For the files that come of it."""
+    never_ocr: bool = False
+    """Take pages without a text layer too, with what little they say."""
+
+
+def examine(path: Path, folder: Path, languages: Sequence[str]) -> Source:
+    """Look whether a document can be read, before any work.
+
+    Args:
+        path: the file.
+        folder: where a repaired copy may be put.
+        languages: that tesseract must have; none where it is not wanted.
+
+    Raises:
+        InputError: of the kind that says what is wrong with it.
+        ToolMissingError: there is no tesseract, though it may be wanted.
+    """
+    media_type = readable_type(path)
+    if media_type == PDF:
+        facts = pdf.examine(path, folder)
+        source = Source(facts.path, media_type, [], len(facts.sizes))
+    else:
+        found = images.frames(path)
+        source = Source(path, media_type, found, len(found))
+    if languages:
+        tesseract.check_languages(languages)
+    return source
+
+
+def read_as_they_are(source: Source, numbers: Sequence[int], orders: Orders) -> list[ReadPage]:
+    """Read those pages that have a text layer worth reading.
+
+    Args:
+        source: the document.
+        numbers: of the pages.
+        orders: how.
+
+    Returns:
+        What was read; what is missing wants OCR.
+    """
+    if source.media_type == PDF:
+        read = (_read_text_layer(source, number, orders) for number in numbers)
+        return [page for page in read if page is not None]
+    if not orders.never_ocr:
+        return []
+    views = ((number, _pictures(source, number, orders.dpi).view) for number in numbers)
+    return [_written(number, TEXT_LAYER, [], view, orders) for number, view in views]
+
+
+def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | None:
+    with pdf.open_page(source.path, number) as page:
+        scale = _review_scale(page.get_size())
+        width, height = (math.ceil(side * scale) for side in page.get_size())
+        words = words_of(pdf.characters(page, width, height), width, height)
+        if not orders.never_ocr and not pdf.is_blank(page):
+            quality = judge(words, pdf.image_cover_ratio(page), height)
+            if quality is not Quality.GOOD:
+                return None
+        view = pdf.render(page, scale, gray=False)
+    return _written(number, TEXT_LAYER, arranged(words), _in_fewest_colours(view), orders)
+
+
+def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
+    """Read a page by OCR."""
+    pictures = _pictures(source, number, orders.dpi)
+    turned = 0
+    attempt = _attempt(pictures, orders, number)
+    if _reads_badly(attempt.words):
+        turned = _upright_turn(pictures, orders, attempt.words)
+        if turned:
+            pictures = pictures.turned(turned)
+            attempt = _attempt(pictures, orders, number)
+    view = pictures.view
+    if attempt.skew:
+        fill = 255 if view.mode == "L" else (255, 255, 255)
+        view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
+    scale = view.width / attempt.width, view.height / attempt.height
+    words = arranged([_scaled(word, *scale) for word in attempt.words])
+    pdf.label_layer(attempt.layer, pdf.LayerPlace(number, turned, attempt.skew))
+    found = _written(number, OCR, words, view, orders)
+    return found.model_copy(
+        update={
+            "text_layer_file": attempt.layer.name,
+            "turned_degrees": turned,
+            "skew_degrees": attempt.skew,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """A page as OCR gets it, and as people get it."""
+
+    page: Image.Image
+    """Gray."""
+    view: Image.Image
+    dpi: float
+    """Of the page."""
+
+    def turned(self, degrees: int) -> "_Pictures":
+        page, view = (image.rotate(degrees, expand=True) for image in (self.page, self.view))
+        return _Pictures(page, view, self.dpi)
+
+    def smaller(self, times: int) -> "_Pictures":
+        return _Pictures(self.page.reduce(times), self.view, self.dpi / times)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What OCR made of a page."""
+
+    words: list[Word]
+    layer: Path
+    skew: float
+    width: int
+    """Of the page in pixels, once it was straight: what the words' boxes are in."""
+    height: int
+
+
+def _attempt(pictures: _Pictures, orders: Orders, number: int) -> _Attempt:
+    page, skew = pictures.page, skew_degrees(pictures.page)
+    if skew:
+        page = page.rotate(skew, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
+    read = tesseract.recognize(
+        whiten(page),
+        languages=orders.languages,
+        dpi=pictures.dpi,
+        folder=orders.folder,
+        name=file_stem(number),
+    )
+    return _Attempt(read.words, read.layer, skew, *page.size)
+
+
+def file_stem(number: int) -> str:
+    """What the names of the files of a page begin with."""
+    return f"page-{number:04}"
+
+
+def _reads_badly(words: Sequence[Word]) -> bool:
+    letters = sum(len(word.text) for word in words)
+    return bool(letters) and _sure_letters(words) < _UPRIGHT_RATIO * letters
+
+
+def _sure_letters(words: Sequence[Word]) -> int:
+    return sum(len(word.text) for word in words if word.confidence >= _SURE)
+
+
+def _upright_turn(pictures: _Pictures, orders: Orders, words: Sequence[Word]) -> int:
+    """By how much to turn a page that reads badly as it is; 0 where that would not help.
+
+    Tesseract has a model for this, but not everywhere; a look at each turn needs none.
+    """
+    smaller = pictures.smaller(2) if pictures.dpi > _MIN_DPI else pictures
+    letters = {
+        degrees: _sure_letters(_attempt(smaller.turned(degrees), orders, 0).words)
+        for degrees in (90, 180, 270)
+    }
+    (orders.folder / f"{file_stem(0)}.pdf").unlink(missing_ok=True)
+    best = max(letters, key=lambda degrees: letters[degrees])
+    return best if letters[best] > max(_TURN_GAIN * _sure_letters(words), _MIN_TURN_LETTERS) else 0
+
+
+def _pictures(source: Source, number: int, dpi: int) -> _Pictures:
+    if source.media_type == PDF:
+        with pdf.open_page(source.path, number) as page:
+            scale = pdf.scale_for(page.get_size(), dpi)
+            gray = pdf.render(page, scale, gray=True)
+            view = pdf.render(page, _review_scale(page.get_size()), gray=False)
+        return _Pictures(gray, _in_fewest_colours(view), scale * pdf.POINTS_PER_INCH)
+    frame = source.frames[number - 1]
+    image = images.decode(source.path, frame, number)
+    view = image.copy()
+    view.thumbnail(
+        (_REVIEW_SIDE_PIXELS, _REVIEW_SIDE_PIXELS), Image.Resampling.LANCZOS, reducing_gap=2
+    )
+    given = frame.dpi or min(max(max(image.size) / _PAGE_INCHES, 1), dpi)
+    wanted = min(given, dpi) if given >= _MIN_DPI else min(_ENLARGED_DPI, dpi)
+    gray = image.convert("L")
+    if round(wanted) != round(given):
+        size = [max(round(side * wanted / given), 1) for side in gray.size]
+        gray = gray.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2)
+    return _Pictures(gray, _in_fewest_colours(view), wanted)
+
+
+def _review_scale(size: tuple[float, float]) -> float:
+    return min(pdf.scale_for(size, _REVIEW_DPI), _REVIEW_SIDE_PIXELS / max(*size, 1.0))
+
+
+def _in_fewest_colours(view: Image.Image) -> Image.Image:
+    if view.mode == "L":
+        return view
+    small = view.reduce(max(1, max(view.size) // 300))
+    red, green, blue = small.split()
+    pairs = ((red, green), (green, blue), (red, blue))
+    coloured = (any(ImageChops.difference(*pair).histogram()[_COLOUR_LEVELS:]) for pair in pairs)
+    return view if any(coloured) else view.convert("L")
+
+
+def _scaled(word: Word, across: float, down: float) -> Word:
+    left, top, right, bottom = word.box
+    return word.model_copy(
+        update={"box": (left * across, top * down, right * across, bottom * down)}
+    )
+
+
+def _rounded(word: Word) -> Word:
+    return word.model_copy(update={"box": tuple(round(side, 1) for side in word.box)})
+
+
+def _written(
+    number: int, method: str, words: list[Word], view: Image.Image, orders: Orders
+) -> ReadPage:
+    stem = file_stem(number)
+    image = orders.folder / f"{stem}.jpg"
+    view.save(image, quality=_REVIEW_QUALITY, optimize=True)
+    said = PageWords(
+        number=number,
+        width_pixels=view.width,
+        height_pixels=view.height,
+        method=method,
+        words=[_rounded(word) for word in words],
+    )
+    (orders.folder / f"{stem}.json").write_text(said.model_dump_json(), encoding="utf-8")
+    letters = sum(len(word.text) for word in words)
+    sure = sum(len(word.text) * word.confidence for word in words)
+    return ReadPage(
+        number=number,
+        width_pixels=view.width,
+        height_pixels=view.height,
+        method=method,
+        confidence=round(sure / letters, 4) if letters else 0.0,
+        word_count=len(words),
+        image_file=image.name,
+        words_file=f"{stem}.json",
+    )

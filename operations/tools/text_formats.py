@@ -1,0 +1,249 @@
+"""Words with places, written as plain text, Markdown or HTML."""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+from operations.tools.layout import Block, Line, Segment, blocks_of, height_of
+from store.fields import PageWords, Word
+
+# How much larger than the text of its page a line is set, for it to be a heading of a level.
+_HEADING_RATIOS = ((1.9, 1), (1.5, 2), (1.25, 3))
+_HEADING_LINES = 3
+_HEADING_LETTERS = 200
+
+_MARK = re.compile(r"[•‣▪●◦■□–*·-](?=\s|$)")  # noqa: RUF001  # as documents have them
+_NUMBER = re.compile(r"\(?(?:\d{1,3}|[a-z])[.)](?=\s|$)")
+
+_TABLE_LINES = 3
+_TABLE_COLUMNS = range(2, 13)
+
+
+@dataclass
+class Part:
+    """A piece of a page, as it is written."""
+
+    kind: str
+    """`heading`, `paragraph`, `list` or `table`."""
+    rows: list[list[str]]
+    """Lines of a heading or paragraph, items of a list, cells of the rows of a table."""
+    level: int = 0
+    """Of a heading, 1 to 3."""
+    numbers: list[str] = field(default_factory=list[str])
+    """Of the items of a numbered list."""
+
+
+def write_text(pages: Sequence[Path], form: str, target: Path) -> None:
+    """Write the text of pages.
+
+    Args:
+        pages: files of words, in order.
+        form: `plain`, `markdown` or `html`.
+        target: the file to write.
+    """
+    read = [PageWords.model_validate_json(path.read_bytes()) for path in pages]
+    target.write_text(_WRITERS[form](read), encoding="utf-8")
+
+
+def _plain(pages: Sequence[PageWords]) -> str:
+    return "\f".join(
+        "\n\n".join("\n".join(map(_tabbed, block)) for block in blocks_of(page.words)) + "\n"
+        for page in pages
+    )
+
+
+def _tabbed(line: Line) -> str:
+    return "\t".join(_text(segment.words) for segment in line)
+
+
+def _text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _markdown(pages: Sequence[PageWords]) -> str:
+    written = ("\n\n".join(map(_markdown_part, parts_of(page.words))) for page in pages)
+    return "\n\n---\n\n".join(page for page in written if page) + "\n"
+
+
+def _markdown_part(part: Part) -> str:
+    if part.kind == "heading":
+        return f"{'#' * part.level} {_escaped(' '.join(row[0] for row in part.rows))}"
+    if part.kind == "list":
+        marks = part.numbers or ["-"] * len(part.rows)
+        return "\n".join(f"{m} {_escaped(row[0])}" for m, row in zip(marks, part.rows, strict=True))
+    if part.kind == "table":
+        first, *others = [f"| {' | '.join(map(_escaped_cell, row))} |" for row in part.rows]
+        return "\n".join((first, f"|{' --- |' * len(part.rows[0])}", *others))
+    return _escaped(_joined([row[0] for row in part.rows]))
+
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>])")
+_LINE_START = re.compile(r"^(#{1,6}\s|>|[-+]\s|\d{1,9}[.)]\s|---|===)")
+
+
+def _escaped(text: str) -> str:
+    """So that what stands on the page is no mark-up."""
+    text = _MARKDOWN.sub(r"\\\1", text)
+    found = _LINE_START.match(text)
+    return f"{text[: found.end(1) - 1].rstrip()}\\{text[found.end(1) - 1 :]}" if found else text
+
+
+def _escaped_cell(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text).replace("|", "\\|")
+
+
+def _html(pages: Sequence[PageWords]) -> str:
+    sections = (
+        f'<section data-page="{page.number}">\n'
+        + "".join(f"{_html_part(part)}\n" for part in parts_of(page.words))
+        + "</section>\n"
+        for page in pages
+    )
+    head = '<!doctype html>\n<html>\n<head><meta charset="utf-8"><title>Text</title></head>\n'
+    return f"{head}<body>\n{''.join(sections)}</body>\n</html>\n"
+
+
+def _html_part(part: Part) -> str:
+    rows = [[html.escape(cell) for cell in row] for row in part.rows]
+    if part.kind == "heading":
+        return f"<h{part.level}>{' '.join(row[0] for row in rows)}</h{part.level}>"
+    if part.kind == "list":
+        tag = "ol" if part.numbers else "ul"
+        return f"<{tag}>{''.join(f'<li>{row[0]}</li>' for row in rows)}</{tag}>"
+    if part.kind == "table":
+        cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
+        return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    return f"<p>{_joined([row[0] for row in rows])}</p>"
+
+
+_WRITERS: Mapping[str, Callable[[Sequence[PageWords]], str]] = {
+    "plain": _plain,
+    "markdown": _markdown,
+    "html": _html,
+}
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Lines of a paragraph as one, words divided at their ends made whole."""
+    text = lines[0]
+    for line in lines[1:]:
+        if re.search(r"[^\W\d_]-$", text) and line[:1].islower():
+            text = text[:-1] + line
+        else:
+            text = f"{text} {line}"
+    return text
+
+
+def parts_of(words: Sequence[Word]) -> list[Part]:
+    """What a page is made of, in reading order."""
+    blocks = blocks_of(words)
+    if not blocks:
+        return []
+    usual = median(word.box[3] - word.box[1] for word in words for _ in word.text)
+    parts: list[Part] = []
+    for is_table, group in groupby(_with_tables_joined(blocks), key=_is_table):
+        for block in group:
+            if is_table:
+                parts.append(Part("table", _cells(block)))
+            elif (level := _heading_level(block, usual)) is not None:
+                parts.append(Part("heading", [[_spaced(line)] for line in block], level))
+            else:
+                parts.extend(_lists_and_paragraphs(block))
+    return parts
+
+
+def _spaced(line: Line) -> str:
+    return " ".join(_text(segment.words) for segment in line)
+
+
+def _with_tables_joined(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks, but rows of a table that stand apart put together, and apart from the rest."""
+    lines = [(index, line) for index, block in enumerate(blocks) for line in block]
+    joined: list[Block] = []
+    for in_columns, run in groupby(lines, key=lambda item: len(item[1]) > 1):
+        rows = list(run)
+        if in_columns and _is_table([line for _, line in rows]):
+            joined.append([line for _, line in rows])
+        else:
+            joined.extend(
+                [line for _, line in some] for _, some in groupby(rows, key=lambda item: item[0])
+            )
+    return joined
+
+
+def _is_table(block: Block) -> bool:
+    return (
+        len(block) >= _TABLE_LINES
+        and all(len(line) > 1 for line in block)
+        and len(_columns(block)) in _TABLE_COLUMNS
+        and all(len(cells) == len(line) for cells, line in zip(_filled(block), block, strict=True))
+    )
+
+
+def _columns(block: Block) -> list[tuple[float, float]]:
+    """Left and right ends of the columns: what no segment of any row crosses is between them."""
+    columns: list[tuple[float, float]] = []
+    spans = sorted((s.box[0], s.box[2]) for line in block for s in line)
+    for left, right in spans:
+        if columns and left <= columns[-1][1]:
+            columns[-1] = columns[-1][0], max(right, columns[-1][1])
+        else:
+            columns.append((left, right))
+    return columns
+
+
+def _filled(block: Block) -> list[set[int]]:
+    """For each row the columns in which it has something."""
+    columns = _columns(block)
+    return [{_column_of(segment, columns) for segment in line} for line in block]
+
+
+def _column_of(segment: Segment, columns: Sequence[tuple[float, float]]) -> int:
+    return next(n for n, (_, right) in enumerate(columns) if segment.box[2] <= right)
+
+
+def _cells(block: Block) -> list[list[str]]:
+    columns = _columns(block)
+    rows: list[list[str]] = []
+    for line in block:
+        row = [""] * len(columns)
+        for segment in line:
+            row[_column_of(segment, columns)] = _text(segment.words)
+        rows.append(row)
+    return rows
+
+
+def _heading_level(block: Block, usual: float) -> int | None:
+    letters = sum(len(word.text) for line in block for segment in line for word in segment.words)
+    if len(block) > _HEADING_LINES or letters > _HEADING_LETTERS or letters < 2:
+        return None
+    size = median(height_of(line) for line in block)
+    return next((level for ratio, level in _HEADING_RATIOS if size >= ratio * usual), None)
+
+
+def _lists_and_paragraphs(block: Block) -> list[Part]:
+    parts: list[Part] = []
+    for line in block:
+        text = _spaced(line)
+        mark = _MARK.match(text)
+        number = _NUMBER.match(text)
+        found = mark or number
+        if found is None:
+            if parts and parts[-1].kind == "list":
+                last = parts[-1].rows[-1]
+                last[0] = _joined([last[0], text])
+            elif parts:
+                parts[-1].rows.append([text])
+            else:
+                parts.append(Part("paragraph", [[text]]))
+            continue
+        if not parts or parts[-1].kind != "list" or bool(parts[-1].numbers) != bool(number):
+            parts.append(Part("list", []))
+        parts[-1].rows.append([text[found.end() :].strip()])
+        if number:
+            parts[-1].numbers.append(number[0])
+    return parts
