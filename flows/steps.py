@@ -1,6 +1,8 @@
 """The steps of a task, in the words of its life: read, extract, review, export."""
 
+import hashlib
 import json
+import mimetypes
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,16 @@ from flows.artifacts import show_fields, show_review_link
 from flows.form import Decision, corrections_of, review_form
 from flows.review import wait_for_person
 from flows.task_run import PREFECT_UI, TaskRun
-from flows.verbs import complete, discard, documents_of, field_values, project_file_of, report
+from flows.verbs import (
+    complete,
+    discard,
+    documents_of,
+    field_values,
+    find_task,
+    project_file_of,
+    remember_file,
+    report,
+)
 from operations import (
     export_data,
     extract_fields,
@@ -22,6 +33,7 @@ from operations import (
 from operations.export_data import ExportDataParams
 from operations.extract_fields import ExtractFieldsParams
 from operations.make_searchable_pdf import MakeSearchablePdfParams
+from operations.extract_text import ExtractTextResult
 from operations.read_pages import ReadPagesParams, ReadPagesResult
 from operations.registry import Blob
 from operations.validate_fields import check
@@ -278,5 +290,91 @@ async def _write_json(key: Blob, content: Any) -> None:
     await blobs().write_stream(key, chunks())
 
 
-async def _keep_files(run: TaskRun, folder: str, made: Sequence[tuple[str, str]]) -> Sequence[File]:
-    raise NotImplementedError
+async def _keep_files(run: TaskRun, folder: str, made: Sequence[tuple[str, str]]) -> list[File]:
+    """Remember files that the task made; those of an earlier round of the task are replaced.
+
+    Args:
+        run: of the task.
+        folder: below the task's blobs.
+        made: role and name of each.
+    """
+    files = [
+        File(
+            organization_id=run.task.organization_id,
+            name=name,
+            blob=key,
+            type=mimetypes.guess_type(name)[0] or UNKNOWN,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            task_id=run.task.id,
+            role=role,
+        )
+        for role, name in made
+        for key in [run.blob(f"{folder}/{name}")]
+        for content in [await blobs().read(key)]
+    ]
+    async with database().writing() as session:
+        await session.execute(delete(File).where(col(File.task_id) == run.task.id))
+        for file in files:
+            remember_file(session, run.caller, file)
+    return files
+
+
+async def operate(run: TaskRun) -> None:
+    """Do the one operation that the task is."""
+    await run.reload()
+    row = OPERATIONS[run.task.operation]
+    given = {k: v for k, v in run.task.parameters.items() if k not in {"input", "name"}}
+    sources = await _sources(run, row)
+    folder = f"{row.name}-{run.task.attempt}"
+    async with run.step(row.name):
+        result = await row.task(
+            sources if row.takes_many else sources[0],
+            row.params.model_validate(given),
+            folder=run.blob(folder),
+        )
+    await run.happen(Event.FINISH, result=await _outcome(run, folder, result), finished_at=now())
+
+
+async def _sources(run: TaskRun, row: Operation) -> list[Blob]:
+    """The files that the operation works on, each of the kind that was announced."""
+    given = run.task.parameters.get("input", "")
+    ids: list[str] = [given] if isinstance(given, str) else list(given)
+    if not ids or (len(ids) > 1 and not row.takes_many):
+        raise InputError(f"{row.name} takes one file.", input=given)
+    kind = run.task.task_metadata.get("kind")
+    files = [file for one in ids for file in await _files_of(run, one)]
+    for file in files:
+        found = "pdf" if file.type == "application/pdf" else file.type.split("/")[0]
+        if found not in ({kind} if kind else row.accepts):
+            raise UnsupportedFileError(
+                f"{row.name} was asked for a file of another kind: {file.type}.",
+                file_id=file.id,
+                type=file.type,
+            )
+    return [Blob(file.blob) for file in files]
+
+
+async def _files_of(run: TaskRun, input_id: str) -> list[File]:
+    """The file of that id, or what the task of that id made."""
+    if not input_id.startswith("task_"):
+        return [await run.input_file(input_id)]
+    async with database().reading() as session:
+        task = await find_task(session, run.caller, input_id)
+        query = select(File).where(col(File.task_id) == task.id).order_by(col(File.created_at))
+        made = list((await session.execute(query)).scalars().all())
+    if not made:
+        raise NotFoundError(
+            "The task that is to be the input has made no file.",
+            task_id=input_id,
+            state=task.state.value,
+        )
+    return made
+
+
+async def _outcome(run: TaskRun, folder: str, result: Result) -> dict[str, Any]:
+    """The result of the task, as its callers read it (wire/v1.md)."""
+    if isinstance(result, ExtractTextResult):
+        content = await blobs().read(run.blob(f"{folder}/{result.file}"))
+        return {"format": result.format, "content": content.decode()}
+    return result.model_dump(mode="json")

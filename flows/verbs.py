@@ -15,7 +15,7 @@ from sqlmodel import col
 
 from flows.outbox import changing, enqueue
 from operations.registry import OPERATIONS
-from operations.tools.file_type import sniff
+from operations.tools.file_type import SNIFFED_BYTES, sniff
 from operations.validate_fields import check, typed
 from store.access import Caller, code_of, visible
 from store.activity import record
@@ -25,6 +25,7 @@ from store.errors import (
     AlreadyClaimedError,
     AlreadyDecidedError,
     ConflictError,
+    EmptyFileError,
     FieldsInvalidError,
     IllegalTransitionError,
     InputError,
@@ -164,13 +165,12 @@ async def store_bytes(
             yield chunk
 
     stored = await blobs().write_stream(file.blob, watched(), settings().max_file_bytes)
+    if not stored.size_bytes:
+        await blobs().delete(file.blob)
+        raise EmptyFileError
     file.size_bytes, file.sha256 = stored.size_bytes, stored.sha256
     file.type = sniff(bytes(head))
     return file
-
-
-SNIFFED_BYTES = 4096
-"""How much of the beginning of a file tells its type."""
 
 
 def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
