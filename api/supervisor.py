@@ -96,6 +96,9 @@ class Plan:
             "PAPERTRAY_PREFECT_PORT": str(self.prefect_port),
             "PREFECT_API_URL": self.prefect_url,
             "PYTHONUNBUFFERED": "1",
+            # A call more for each client, answered with an error while the server starts.
+            "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         }
         if self.own_prefect:
             # The server's clients must not follow a profile of the person who starts it.

@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclopts import App
 
-from api.cli.output import Answer, Options, show, show_error
+from api.cli.output import INTERRUPTED, Answer, Options, show, show_error
 from store.errors import PapertrayError
 
 COMMANDS = {
@@ -26,8 +26,6 @@ COMMANDS = {
     "worker": ("api.cli.servers:worker", "Run a worker alone."),
     "deploy": ("api.cli.servers:deploy", "Register the flows with the Prefect server."),
 }
-
-INTERRUPTED = 130  # as shells report a program that SIGINT ended
 
 
 def make_app() -> App:

@@ -41,6 +41,7 @@ async def complete(
     task_id: str,
     *,
     field: Annotated[tuple[str, ...], Parameter(name=["--field", "-f"], negative="")] = (),
+    document: int = 1,
     note: str = "",
     options: Options = DEFAULTS,
 ) -> Answer:
@@ -50,12 +51,13 @@ async def complete(
         task_id: The task.
         field: NAME=VALUE, the right value of a field; may be given several times. Rows are
             written as JSON: `lines=[{...}, ...]`.
+        document: Whose fields they are, counted from 1.
         note: For the record.
         options: Common options.
     """
     values = dict(_name_and_value(one) for one in field)
     return await _each(
-        (task_id,), options, lambda caller, one: verbs.complete(caller, one, values, note)
+        (task_id,), options, lambda caller, one: verbs.complete(caller, one, values, note, document)
     )
 
 
@@ -119,7 +121,7 @@ async def report(
     """
     if not issue and not message:
         raise InputError("Say what is wrong: --issue FIELD=WHAT, or --message.")
-    issues = [{"field": name, "issue": what} for name, what in (_pair(one) for one in issue)]
+    issues = [{"field": name, "problem": what} for name, what in (_pair(one) for one in issue)]
     return await _each(
         (task_id,), options, lambda caller, one: verbs.report(caller, one, issues, message)
     )

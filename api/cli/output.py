@@ -42,6 +42,9 @@ class Options:
 
 DEFAULTS = Options()
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report a program that SIGINT ended."""
+
 PIPE_WIDTH = 200
 """Characters in a line where there is no terminal that would say."""
 

@@ -56,7 +56,7 @@ async def up(
     options.tell(f"Starting Papertray from {plan.home} ...")
     async with running_here(plan, options) as (supervisor, stop):
         if supervisor is not None:
-            await _announce(plan, options)
+            await announce(plan, options)
             await stop.wait()
         options.tell("Stopping ...")
     options.tell("Stopped.")
@@ -104,7 +104,8 @@ async def _prepare() -> None:
         return
 
 
-async def _announce(plan: Plan, options: Options) -> None:
+async def announce(plan: Plan, options: Options) -> None:
+    """Tell where everything is, and the first time a key that opens it."""
     # Made last: a key that nobody saw because the start failed could never be shown again.
     async with store_open():
         key = None if await has_keys() else (await create_key(["admin"])).key

@@ -86,6 +86,7 @@ def facts_of(task: Task) -> dict[str, Any]:
         "id": task.public_id,
         "name": task.name,
         "operation": task.operation,
+        "project": task.parameters.get("project"),
         "state": task.state,
         "step": task.step,
         "progress": {"current": task.progress_current, "total": task.progress_total},
