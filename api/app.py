@@ -136,7 +136,7 @@ def _keep_nulls(document: dict[str, Any]) -> None:
     for route in (route for surface in SURFACES for route in surface.router.routes):
         if not isinstance(route, APIRoute):
             continue
-        for method in route.methods:
+        for method in route.methods or ():
             described = document["paths"][route.path_format][method.lower()]["responses"]
             for status, answer in route.responses.items():
                 for media_type, content in answer.get("content", {}).items():

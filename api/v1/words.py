@@ -64,7 +64,7 @@ class File(_Shape):
     type: str
     """Media type, found in the content."""
     properties: dict[str, int]
-    """`size` in bytes; `width` and `height` of an image in pixels; `page_count` of a PDF or TIFF."""
+    """`size` in bytes; `width` and `height` in pixels of an image, `page_count` of a document."""
     task_id: str | None
     """The task that made it; null for a file that was sent."""
     created_at: datetime
@@ -115,11 +115,13 @@ class Task(_Shape):
     """`process` for a task of a project, else the name of an operation."""
     status: Status
     """In Scan Documents' words; `state` is exact."""
-    state: State
     parameters: dict[str, Any]
     """As they were sent."""
     result: dict[str, Any]
     """The outcome; `{error, details}` when it failed; empty until the task ends."""
+    created_at: datetime
+    updated_at: datetime
+    state: State
     name: str
     project: str | None
     metadata: dict[str, Any]
@@ -132,8 +134,6 @@ class Task(_Shape):
     version: int
     """Counts the changes of the task."""
     links: TaskLinks
-    created_at: datetime
-    updated_at: datetime
 
 
 class Document(_Shape):
