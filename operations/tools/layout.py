@@ -17,7 +17,7 @@ _MIN_COLUMN_LINES = 3
 _MIN_COLUMN_WORDS = 3.0
 """Words in a line of a column of prose, on average; cells of a table have fewer."""
 
-_FILLED_RATIO = 0.55
+_FILLED_RATIO = 0.45
 """How much of its column a line of prose fills, in the median."""
 
 _MAX_GUTTERS = 24
@@ -25,7 +25,13 @@ _MAX_GUTTERS = 24
 _PARAGRAPH_RATIO = 1.6
 """Lines further apart than this many line heights (baseline to baseline, 1.2 is normal)."""
 
-_SAME_SIZE_RATIO = 1.2
+_STEP_RATIO = 1.35
+"""... and than this many times what is usual where they stand, for wide spacing,"""
+
+_WIDEST_RATIO = 3.2
+"""but however they are set, this many line heights are no spacing."""
+
+_SAME_SIZE_RATIO = 1.3
 
 
 @dataclass
@@ -181,12 +187,17 @@ def _runs(segments: Sequence[Segment], gutter: float) -> Iterable[_Run]:
         left = [s for s in inside if s.box[2] <= gutter]
         right = [s for s in inside if s.box[0] >= gutter]
         if _is_prose(left) and _is_prose(right):
-            yield _Run(
-                [s for s in ordered if s.middle <= top],
-                left,
-                right,
-                [s for s in ordered if s.middle >= bottom],
-            )
+            above = [s for s in ordered if s.middle <= top]
+            below = [s for s in ordered if s.middle >= bottom]
+            heading = _heading_of_what_follows(left, right) if below else []
+            yield _Run(above, left[: len(left) - len(heading)], right, [*heading, *below])
+
+
+def _heading_of_what_follows(left: Sequence[Segment], right: Sequence[Segment]) -> list[Segment]:
+    """The last line of the left column, where it stands under both and apart from its own."""
+    last, before = left[-1], left[-2]
+    end = max(before.box[3], max(segment.box[3] for segment in right))
+    return [last] if last.box[1] - end > (_PARAGRAPH_RATIO - 1) * last.height else []
 
 
 def _is_prose(segments: Sequence[Segment]) -> bool:
@@ -200,20 +211,16 @@ def _is_prose(segments: Sequence[Segment]) -> bool:
 
 def _paragraphs(region: Sequence[Segment]) -> list[Block]:
     lines = _lines([word for segment in region for word in segment.words])
+    steps = [_baseline(below) - _baseline(above) for above, below in pairwise(lines)]
+    usual = median(steps) if steps else 0.0
     blocks: list[Block] = [[lines[0]]]
-    for above, below in pairwise(lines):
-        if not _belong_together(above, below):
+    for (above, below), step in zip(pairwise(lines), steps, strict=True):
+        smaller, larger = sorted((height_of(above), height_of(below)))
+        allowed = max(_PARAGRAPH_RATIO * larger, _STEP_RATIO * usual)
+        if step > min(allowed, _WIDEST_RATIO * larger) or larger > _SAME_SIZE_RATIO * smaller:
             blocks.append([])
         blocks[-1].append(below)
     return blocks
-
-
-def _belong_together(above: Line, below: Line) -> bool:
-    sizes = sorted((height_of(above), height_of(below)))
-    if sizes[1] > _SAME_SIZE_RATIO * sizes[0]:
-        return False
-    step = _baseline(below) - _baseline(above)
-    return step <= _PARAGRAPH_RATIO * sizes[1]
 
 
 def _baseline(line: Line) -> float:

@@ -16,7 +16,8 @@ _HEADING_RATIOS = ((1.9, 1), (1.5, 2), (1.25, 3))
 _HEADING_LINES = 3
 _HEADING_LETTERS = 200
 
-_MARK = re.compile(r"[•‣▪●◦■□–*·-](?=\s|$)")  # noqa: RUF001  # as documents have them
+# Those at the end are what tesseract takes bullets for.
+_MARK = re.compile(r"[•‣▪●◦■□–*·¢©-](?=\s|$)")  # noqa: RUF001  # as documents have them
 _NUMBER = re.compile(r"\(?(?:\d{1,3}|[a-z])[.)](?=\s|$)")
 
 _TABLE_LINES = 3
@@ -143,7 +144,8 @@ def parts_of(words: Sequence[Word]) -> list[Part]:
     blocks = blocks_of(words)
     if not blocks:
         return []
-    usual = median(word.box[3] - word.box[1] for word in words for _ in word.text)
+    lines = [line for block in blocks for line in block]
+    usual = median(height_of(line) for line in lines for segment in line for _ in segment.words)
     parts: list[Part] = []
     for is_table, group in groupby(_with_tables_joined(blocks), key=_is_table):
         for block in group:
