@@ -557,14 +557,21 @@ async def reschedule(flow_run_id: UUID, *, even_if_final: bool = False) -> bool:
     if run.type == "PAUSED":
         return await park(flow_run_id) in {Parked.RESUMED, Parked.RESCHEDULED}
     await _make_pollable(run)
-    overwritten = await _force(run, _scheduled("AwaitingRetry"))
-    if overwritten and overwritten["type"] in FINAL_TYPES and not even_if_final:
-        await _set_state(flow_run_id, _copy(overwritten), force=True)
-        return False
-    if overwritten and overwritten["type"] == "CANCELLING":
+    between = await _force(run, _scheduled("AwaitingRetry"))
+    return not await _is_over(flow_run_id, between, even_if_final=even_if_final)
+
+
+async def _is_over(
+    flow_run_id: UUID, between: dict[str, Any] | None, *, even_if_final: bool = False
+) -> bool:
+    """Put right what a forced change overwrote: the end of a run, or its cancel, stands."""
+    if between and between["type"] in FINAL_TYPES and not even_if_final:
+        await _set_state(flow_run_id, _copy(between), force=True)
+        return True
+    if between and between["type"] == "CANCELLING":
         await finish_cancelling(flow_run_id)
-        return False
-    return True
+        return True
+    return False
 
 
 async def _make_pollable(run: Run) -> None:
@@ -594,16 +601,14 @@ async def park(flow_run_id: UUID) -> Parked:
     if not run.is_paused:
         return Parked.RESCHEDULED if run.type == "SCHEDULED" else Parked.RESUMED
     await _make_pollable(run)
-    overwritten = await _force(run, _suspended(run.details))
-    if overwritten is None:
+    between = await _force(run, _suspended(run.details))
+    if between is None:
         return Parked.PARKED
-    if overwritten["type"] in FINAL_TYPES:
-        await _set_state(flow_run_id, _copy(overwritten), force=True)
+    if await _is_over(flow_run_id, between):
         return Parked.OVER
-    if overwritten["type"] == "CANCELLING":
-        await finish_cancelling(flow_run_id)
-        return Parked.OVER
-    await _set_state(flow_run_id, _scheduled("Resuming"), force=True)
+    if between["type"] == "RUNNING":
+        # The answer came first, by a resume that thought the run to be in a process.
+        await _set_state(flow_run_id, _scheduled("Resuming"), force=True)
     return Parked.RESCHEDULED
 
 
@@ -636,15 +641,11 @@ async def take_over(flow_run_id: UUID) -> None:
         await reschedule(flow_run_id)
 
 
-async def claim(flow_run_ids: Collection[UUID], worker_id: UUID) -> dict[UUID, datetime]:
-    """Claim scheduled runs for a worker: of two that try, one gets a run.
-
-    Returns:
-        The runs that are the worker's now, and since when.
-    """
+async def claim(flow_run_ids: Collection[UUID], worker_id: UUID) -> set[UUID]:
+    """Claim scheduled runs for a worker, of two that try one gets a run; answers those it got."""
     ids = list(flow_run_ids)
     state = {"type": "PENDING", "name": "Pending", "message": held_by(worker_id)}
-    mine: dict[UUID, datetime] = {}
+    mine: set[UUID] = set()
     for start in range(0, len(ids), BULK_SET):
         part = ids[start : start + BULK_SET]
         if len(part) == 1:
@@ -658,32 +659,32 @@ async def claim(flow_run_ids: Collection[UUID], worker_id: UUID) -> dict[UUID, d
                 "limit": BULK_SET,
             }
             answers = (await call("POST", "/flow_runs/bulk_set_state", body))["results"]
-        for answer in answers:
-            if answer["status"] == "ACCEPT":
-                at = datetime.fromisoformat(answer["state"]["timestamp"])
-                mine[UUID(str(answer["flow_run_id"]))] = at
+        mine |= {
+            UUID(str(answer["flow_run_id"])) for answer in answers if answer["status"] == "ACCEPT"
+        }
     # An answer that was lost, and asked for again, says no to what it had said yes to.
     unclear = [one for one in ids if one not in mine]
     for run in (await read_runs(unclear)).values():
         if run.type == "PENDING" and run.worker_id == worker_id:
-            mine[run.id] = run.at
+            mine.add(run.id)
     return mine
 
 
 async def _force(run: Run, state: dict[str, Any]) -> dict[str, Any] | None:
-    """Force a state upon a run; answers the state that was overwritten, if not the one known.
+    """Force a state upon a run; answers what happened to the run in the same moment, if anything.
 
-    Prefect's forced change compares nothing, so that what happens to the run in the same
-    moment (a resume, a cancel, its end) would be lost without a trace but the history.
+    Prefect's forced change compares nothing, so that a resume, a cancel or the end of the run
+    would be lost, and nothing but the history would tell. The times in it are those at which
+    the changes were asked for, not their order: whatever is newer than what was known counts.
     """
     answer = await _set_state(run.id, state, force=True)
-    ours = (answer["state"] or {}).get("id")
-    before: dict[str, Any] | None = None
-    for entry in await _history(run.id):
-        if entry["id"] == ours:
-            break
-        before = entry
-    return None if before is None or before["id"] == run.state_id else before
+    known = {run.state_id, (answer["state"] or {}).get("id")}
+    news = [
+        entry
+        for entry in await _history(run.id)
+        if entry["id"] not in known and datetime.fromisoformat(entry["timestamp"]) > run.at
+    ]
+    return news[-1] if news else None
 
 
 async def _history(flow_run_id: UUID) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final, cast
@@ -71,6 +71,9 @@ LOOK_AGAIN_SECONDS: Final = (0.05, 0.15, 0.5, 1.0)
 UNFOLLOWED_SECONDS: Final = 1.0
 """How often it is asked while events do not come."""
 
+LEFT_SECONDS: Final = 15.0
+"""How long a run that has parked itself is looked after."""
+
 FLOW_FRESH_SECONDS: Final = 60.0
 """How long a deployment that was read counts as unchanged."""
 
@@ -101,8 +104,8 @@ class Held:
     """A run that this worker has."""
 
     flow_run: FlowRun
-    since: datetime
-    """Prefect's time of the claim; what was said of the run before is of the past."""
+    since: float
+    """When it was claimed, by the clock of the loop: what was asked before is of the past."""
     seat: Seat
     task: asyncio.Task[None] | None = None
     engine: "RunEngine | None" = None
@@ -241,6 +244,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         self._hints: dict[UUID, int] = {}
         self._hinted = asyncio.Event()
         self._unreported: set[UUID] = set()
+        self._left: dict[UUID, float] = {}
         self._is_following = False
 
     @classmethod
@@ -308,16 +312,17 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
 
     async def teardown(self, *exc_info: Any) -> None:
         """Give back what is held, then disconnect."""
-        with anyio.CancelScope(shield=True):
-            if self._runs_once and not self._is_stopping:
-                await self._all_done()
-            self._is_stopping = True
-            await self._let_go()
-            for service in self._services:
-                service.cancel()
-            await asyncio.gather(*self._services, return_exceptions=True)
-            await super().teardown(*exc_info)
-            await self._stack.aclose()
+        async with AsyncExitStack() as last:
+            last.push_async_callback(self._stack.aclose)
+            last.push_async_callback(super().teardown, *exc_info)
+            with anyio.CancelScope(shield=True):
+                if self._runs_once and not self._is_stopping:
+                    await self._all_done()
+                self._is_stopping = True
+                await self._let_go()
+                for service in self._services:
+                    service.cancel()
+                await asyncio.gather(*self._services, return_exceptions=True)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -417,8 +422,8 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                     self._hint(one.id)  # it was scheduled anew, and the old execution must end
             fresh = {one.id: one for one in found if one.id not in self._held}
             claimed = await engine.claim(fresh, this_worker().id)
-            for run_id, since in claimed.items():
-                self._begin(fresh[run_id], since)
+            for run_id in claimed:
+                self._begin(fresh[run_id])
 
     async def _scheduled(self, limit: int) -> list[FlowRun]:
         body = {
@@ -433,9 +438,9 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             return []  # the pool is made at the next sync
         return [FlowRun.model_validate(row["flow_run"]) for row in rows]
 
-    def _begin(self, flow_run: FlowRun, since: datetime) -> None:
+    def _begin(self, flow_run: FlowRun) -> None:
         seat = Seat(turn=self._turn, changed=self._freed)
-        held = Held(flow_run=flow_run, since=since, seat=seat)
+        held = Held(flow_run=flow_run, since=asyncio.get_running_loop().time(), seat=seat)
         self._held[flow_run.id] = held
         held.task = asyncio.create_task(self._execute(held), name=f"run {flow_run.id}")
 
@@ -452,13 +457,13 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                 task.uncancel()
             await self._end_dropped(held, canceled)
         except (Abort, Pause):
-            pass  # parked, or Prefect says that the run is not to go on
-        except Exception as error:
+            # It parked itself, or Prefect says that it is not to go on.
+            self._left[held.id] = asyncio.get_running_loop().time()
+        except Exception:
             # What a flow raises is reported as its state. This is a report that did not get
             # through, or an error of ours: the run must not stay Running with nobody behind it.
             self._logger.exception("run %s could not be reported", held.id)
             self._unreported.add(held.id)
-            del error
         except BaseException as error:  # SystemExit in a flow must not end the worker
             await self._report_crash(held, error)
         finally:
@@ -591,16 +596,18 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
 
     async def _look(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Compare runs that are held with what Prefect says; answers those that were acted on."""
+        asked_at = asyncio.get_running_loop().time()
         ids = [one for one in run_ids if one in self._held]
         runs = await engine.read_runs(ids) if ids else {}
-        return {one for one in ids if one in self._held and self._go_by(self._held[one], runs)}
+        return {
+            held.id
+            for held in list(self._held.values())
+            if held.id in ids and held.since < asked_at and self._go_by(held, runs.get(held.id))
+        }
 
-    def _go_by(self, held: Held, runs: Mapping[UUID, Run]) -> bool:
-        run = runs.get(held.id)
+    def _go_by(self, held: Held, run: Run | None) -> bool:
         if held.seat.parks or held.why is not None:
             return True
-        if run is not None and run.at < held.since:
-            return False
         if run is None or self._is_taken(run):
             held.drop(Why.LOST)
         elif run.type == "CANCELLING":
@@ -634,11 +641,25 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                 if not self._is_following:
                     await self._poll()
                 await self._look(list(self._held))
+                await self._look_at_left()
                 for run_id in list(self._unreported):
                     await engine.take_over(run_id)
                     self._unreported.discard(run_id)
             except PapertrayError as error:
                 self._logger.warning("runs could not be looked at: %s", error.code)
+
+    async def _look_at_left(self) -> None:
+        """Find runs that were resumed while they parked, so late that parking did not see it.
+
+        Prefect answers a resume by what it read of the run before: it makes it Running, for a
+        process that has left it by now.
+        """
+        at = asyncio.get_running_loop().time()
+        left = {run: since for run, since in self._left.items() if run not in self._held}
+        self._left = {run: since for run, since in left.items() if at - since < LEFT_SECONDS}
+        for run in (await engine.read_runs(left)).values() if left else ():
+            if run.type == "RUNNING" and run.worker_id is None and run.id not in self._held:
+                await engine.reschedule(run.id)
 
 
 def _entrypoint(deployment: dict[str, Any]) -> str:
