@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from prefect.input import RunInput
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from flows.artifacts import show_fields, show_review_link
@@ -32,15 +32,22 @@ from operations import (
 )
 from operations.export_data import ExportDataParams
 from operations.extract_fields import ExtractFieldsParams
-from operations.make_searchable_pdf import MakeSearchablePdfParams
 from operations.extract_text import ExtractTextResult
+from operations.make_searchable_pdf import MakeSearchablePdfParams
 from operations.read_pages import ReadPagesParams, ReadPagesResult
-from operations.registry import Blob
+from operations.registry import OPERATIONS, Blob, Operation, Result
+from operations.tools.file_type import UNKNOWN
 from operations.validate_fields import check
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
-from store.errors import ConflictError, FieldsInvalidError
+from store.errors import (
+    ConflictError,
+    FieldsInvalidError,
+    InputError,
+    NotFoundError,
+    UnsupportedFileError,
+)
 from store.ids import now
 from store.lifecycle import amend
 from store.models import Document, File, Page, Task
@@ -260,7 +267,14 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
             made += [("data", name) for name in exported.files]
         if "pdf" in project.export.formats:
             searchable = await make_searchable_pdf(
-                [Blob(source.blob), *(run.blob(f"read/{n}") for n in pages.text_layer_files)],
+                [
+                    Blob(source.blob),
+                    *(
+                        run.blob(f"read/{page.text_layer_file}")
+                        for page in pages.pages
+                        if page.text_layer_file
+                    ),
+                ],
                 MakeSearchablePdfParams(),
                 folder=run.blob(folder),
             )

@@ -50,7 +50,7 @@ class Caller:
 Owned = TypeVar("Owned", Task, File, Project, Activity)
 
 
-def visible(kind: type[Owned], caller: Caller) -> Select[Owned]:
+def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
     """The rows of one kind that the caller may see."""
     return select(kind).where(col(kind.organization_id) == caller.organization_id)
 
