@@ -42,7 +42,7 @@ async def authenticate(request: Request, surface: str) -> Caller:
     return await caller_of_key(row, surface)
 
 
-def _caller(
+async def _caller(
     request: Request,
     needed: SecurityScopes,
     _header: Annotated[object, Depends(_HEADER)],

@@ -212,7 +212,7 @@ def _answer_to_http(error: HTTPException) -> Response:
 def install(app: FastAPI) -> None:
     """Let the app answer every error in the one shape."""
 
-    def handle(_: Request, error: Exception) -> Response:
+    async def handle(_: Request, error: Exception) -> Response:
         return answer_to(error)
 
     for kind in ANSWERED:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -156,8 +157,12 @@ class ProjectFile(_Part):
         return next((field for field in self.fields if field.name == name), None)
 
 
+@lru_cache(maxsize=256)
 def parse_project_file(source: str) -> ProjectFile:
     """Read a project file.
+
+    The answer is kept for the next call with the same text: every task of a project asks, and
+    reading YAML takes milliseconds.
 
     Raises:
         ProjectFileError: it is no YAML, or a key is wrong; `problems` in the details has, for
