@@ -7,10 +7,11 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from api.review_pages.rendering import render
-from store.errors import NotFoundError, PapertrayError, UnauthenticatedError
+from store.errors import PapertrayError, UnauthenticatedError
 
 # No script or style but the files of the pages: what a document or a person wrote stays text
 # even where escaping were forgotten. Nobody may frame the pages, so a click is a real one.
@@ -60,9 +61,11 @@ class PageRoute(APIRoute):
             except UnauthenticatedError:
                 response = to_sign_in(request)
             except PapertrayError as error:
-                response = error_page(request, error)
+                response = error_page(request, error.http_status, error.message)
+            except HTTPException as error:
+                response = error_page(request, error.status_code, error.detail)
             except RequestValidationError:
-                response = error_page(request, NotFoundError("This address leads nowhere."))
+                response = error_page(request, 404, "This address leads nowhere.")
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
@@ -70,16 +73,10 @@ class PageRoute(APIRoute):
         return answer
 
 
-def error_page(request: Request, error: PapertrayError) -> Response:
+def error_page(request: Request, status: int, message: str) -> Response:
     """An error as a page."""
-    heading = HEADINGS.get(error.http_status, "Something went wrong")
-    return render(
-        request,
-        "error.html",
-        status=error.http_status,
-        heading=heading,
-        message=error.message,
-    )
+    heading = HEADINGS.get(status, "Something went wrong")
+    return render(request, "error.html", status=status, heading=heading, message=message)
 
 
 def to_sign_in(request: Request) -> Response:

@@ -139,11 +139,10 @@ async def _counts(
     if project_id is not None:
         query = query.where(col(Task.project_id) == project_id)
     counted = query.with_only_columns(col(Task.state), func.count()).group_by(col(Task.state))
-    rows = (await session.execute(counted)).tuples().all()
-    return dict(rows)
+    return {State(state): int(number) for state, number in await session.execute(counted)}
 
 
-def _query(caller: Caller, shown: Filter, projects: dict[str, UUID]) -> Select[Task]:
+def _query(caller: Caller, shown: Filter, projects: dict[str, UUID]) -> Select[tuple[Task]]:
     query = visible(Task, caller)
     if shown.state != ALL:
         query = query.where(col(Task.state) == State(shown.state))
@@ -153,7 +152,7 @@ def _query(caller: Caller, shown: Filter, projects: dict[str, UUID]) -> Select[T
 
 
 async def _page(
-    session: AsyncSession, query: Select[Task], shown: Filter, request: Request
+    session: AsyncSession, query: Select[tuple[Task]], shown: Filter, request: Request
 ) -> tuple[list[Task], str, str]:
     """One page of tasks, and the cursors of the pages before and after it.
 

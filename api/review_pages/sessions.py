@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from starlette.datastructures import FormData
 
+from api.bodies import MAX_BODY_BYTES
 from store.access import Caller
 from store.database import database
 from store.errors import FileTooLargeError, ForbiddenError, UnauthenticatedError
@@ -24,9 +25,6 @@ from store.settings import settings
 
 COOKIE = "papertray_session"
 LIFETIME = timedelta(hours=12)
-MAX_FORM_BYTES = 1 << 20
-"""Largest form that is read; the fields of a document are far below."""
-
 SAFE_METHODS = {"GET", "HEAD"}
 
 
@@ -124,8 +122,8 @@ async def read_form(request: Request) -> FormData:
         FileTooLargeError: it is larger than any form of these pages, or does not say how large.
     """
     length = request.headers.get("Content-Length", "")
-    if not length.isdecimal() or int(length) > MAX_FORM_BYTES:
-        raise FileTooLargeError("The form is too large.", limit_bytes=MAX_FORM_BYTES)
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise FileTooLargeError("The form is too large.", limit_bytes=MAX_BODY_BYTES)
     return await request.form()
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlmodel import col, select
 from starlette.responses import FileResponse, StreamingResponse
 
@@ -20,6 +21,8 @@ from store.models import Page, Task
 from store.settings import settings
 
 router = APIRouter(route_class=PageRoute)
+
+PageNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]  # what a database takes for an integer
 
 RENEWALS_PER_LEASE = 3
 """How often an open page renews its claim: one renewal may be lost, and one be late."""
@@ -91,7 +94,7 @@ async def show_status(request: Request, visitor: SignedIn, task_id: str) -> Resp
 
 @router.get("/review/{task_id}/pages/{page_number:int}.png")
 async def send_page_image(
-    request: Request, visitor: SignedIn, task_id: str, page_number: int
+    request: Request, visitor: SignedIn, task_id: str, page_number: PageNumber
 ) -> Response:
     """The image of a page."""
     visitor.caller.require("task.read")

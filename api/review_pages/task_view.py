@@ -4,20 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from api.review_pages.history import HistoryRow, read_history
 from api.review_pages.sessions import Visitor
 from api.review_pages.words import (
     STEPS,
     Mark,
-    activity_words,
-    actor_words,
     confidence_words,
+    fault,
     field_mark,
     sentence,
     spoken,
@@ -28,12 +26,9 @@ from store.access import visible
 from store.database import database
 from store.fields import FieldValue
 from store.lifecycle import FINAL, LIFECYCLE, WAITING
-from store.models import Activity, Document, File, Page, Project, Task
+from store.models import Document, File, Page, Project, Task
 from store.project_file import FieldPart, ProjectFile
 from store.states import Event, State
-
-MAX_HISTORY = 200
-"""How many of the last things that happened are listed."""
 
 LONG_TEXT_CHARACTERS = 60
 """A value longer than this, or of several lines, gets a field of several lines."""
@@ -94,16 +89,6 @@ class DocumentView:
     number: int
     title: str
     fields: Sequence[FieldView]
-
-
-@dataclass(frozen=True)
-class HistoryRow:
-    """One thing that happened."""
-
-    at: datetime
-    what: str
-    who: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -205,6 +190,11 @@ class TaskView:
         return [f for document in self.documents for f in document.fields if f.needs_a_person]
 
     @property
+    def invalid(self) -> Sequence[FieldView]:
+        """The fields that are not valid."""
+        return [shown for shown in self.doubtful if shown.mark.tone == "invalid"]
+
+    @property
     def doubts(self) -> str:
         """How many fields somebody must look at, in words."""
         tones = [f.mark.tone for f in self.doubtful]
@@ -222,7 +212,7 @@ class TaskView:
     @property
     def doubts_tone(self) -> str:
         """The worst of them."""
-        return "invalid" if any(f.mark.tone == "invalid" for f in self.doubtful) else "confirm"
+        return "invalid" if self.invalid else "confirm"
 
     def can(self, event: str) -> bool:
         """Whether this can happen to it now, and the caller may let it happen."""
@@ -266,7 +256,7 @@ async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None
             project=await _project_name(session, visitor, task),
             documents=documents,
             pages=await _pages(session, task, documents),
-            history=await _history(session, visitor, task),
+            history=await read_history(session, visitor, task),
             input_file=next((f for f in files if f.id == task.input_file_id), None),
             output_files=[f for f in files if f.id != task.input_file_id],
             holder=holder,
@@ -361,6 +351,7 @@ def _field_view(
 ) -> FieldView:
     stored = str(value.value if value.value is not None else value.text)
     text = entered.get(value.name, stored)
+    label = value.label or spoken(value.name)
     mark, message = field_mark(value), value.message
     if value.name in reasons:
         mark, message = Mark("Invalid", "invalid"), reasons[value.name]
@@ -370,10 +361,10 @@ def _field_view(
         id=f"field-{document_number}-{value.name}",
         input_name=input_name(document_number, value.name),
         name=value.name,
-        label=value.label or spoken(value.name),
+        label=label,
         text=text,
         mark=mark,
-        message=message,
+        message=fault(label, message),
         confidence=confidence_words(value, part),
         page_number=value.page_number,
         box=value.box,
@@ -385,39 +376,3 @@ def _field_view(
 def input_name(document_number: int, name: str) -> str:
     """The name of the input of a field; `decisions.py` reads it back."""
     return f"field.{document_number}.{name}"
-
-
-async def _history(session: AsyncSession, visitor: Visitor, task: Task) -> Sequence[HistoryRow]:
-    query = (
-        visible(Activity, visitor.caller)
-        .where(col(Activity.task_id) == task.id)
-        .order_by(col(Activity.number).desc())
-        .limit(MAX_HISTORY)
-    )
-    found = (await session.execute(query)).scalars().all()
-    return [_history_row(row) for row in _without_renewals(found)]
-
-
-def _without_renewals(newest_first: Sequence[Activity]) -> Sequence[Activity]:
-    """Without the claims that only renewed the one before them: an open page makes many."""
-    return [
-        row
-        for row, earlier in pairwise([*newest_first, None])
-        if row is not None
-        and not (
-            earlier is not None
-            and row.type == earlier.type == "task.claimed"
-            and row.actor == earlier.actor
-        )
-    ]
-
-
-def _history_row(row: Activity) -> HistoryRow:
-    fields: Any = row.data.get("fields")
-    what = activity_words(row.type)
-    if isinstance(fields, list) and fields:
-        what = f"{what}: {', '.join(spoken(str(name)) for name in fields)}"
-    surface = SURFACES.get(row.surface, "")
-    return HistoryRow(
-        at=row.at, what=what, who=f"{row.actor} {surface}".strip(), reason=sentence(row.reason)
-    )

@@ -98,6 +98,11 @@ def field_mark(value: FieldValue) -> Mark:
     return Mark("Sure", "sure")
 
 
+def fault(label: str, message: str) -> str:
+    """What is wrong with a field, as a sentence; the rules say it without its subject."""
+    return f"{label} {message}." if message[:1].islower() else message
+
+
 def confidence_words(value: FieldValue, part: FieldPart | None) -> str:
     """How sure the machine was, in words and as a number."""
     if value.method == "person":
