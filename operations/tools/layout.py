@@ -97,11 +97,11 @@ def blocks_of(words: Sequence[Word]) -> list[Block]:
     visible = [w for w in words if w.box[2] > w.box[0] and w.box[3] > w.box[1]]
     if not visible:
         return []
-    segments = [segment for line in _lines(visible) for segment in line]
+    segments = [segment for line in lines_of(visible) for segment in line]
     return [block for region in _regions(segments) for block in _paragraphs(region)]
 
 
-def _lines(words: Sequence[Word]) -> list[Line]:
+def lines_of(words: Sequence[Word]) -> list[Line]:
     """Words that stand side by side, as lines across the whole of the area."""
     rows: list[list[Word]] = []
     for word in sorted(words, key=lambda w: (w.box[1] + w.box[3], w.box[0])):
@@ -165,7 +165,9 @@ def _gutters(segments: Sequence[Segment]) -> list[float]:
     if len(words) < 2 * _MIN_COLUMN_LINES * _MIN_COLUMN_WORDS:
         return []
     gaps = [
-        (left.box[2] + right.box[0]) / 2 for line in _lines(words) for left, right in pairwise(line)
+        (left.box[2] + right.box[0]) / 2
+        for line in lines_of(words)
+        for left, right in pairwise(line)
     ]
     near = median(segment.height for segment in segments)
     votes: list[tuple[int, float]] = []
@@ -210,7 +212,7 @@ def _is_prose(segments: Sequence[Segment]) -> bool:
 
 
 def _paragraphs(region: Sequence[Segment]) -> list[Block]:
-    lines = _lines([word for segment in region for word in segment.words])
+    lines = lines_of([word for segment in region for word in segment.words])
     steps = [_baseline(below) - _baseline(above) for above, below in pairwise(lines)]
     usual = median(steps) if steps else 0.0
     blocks: list[Block] = [[lines[0]]]

@@ -1,0 +1,128 @@
+"""Text layers laid under the pages of a PDF, which themselves stay as they are."""
+
+import io
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import img2pdf
+import pikepdf
+import pypdfium2
+from pikepdf import Matrix, Name
+
+from operations.tools import images, pdf
+from operations.tools.file_type import PDF, readable_type
+from store.errors import DamagedFileError, PageRangeError
+
+_DEFAULT_DPI = 300
+
+_NOT_AS_IT_IS = (
+    img2pdf.AlphaChannelError,
+    img2pdf.ExifOrientationError,
+    img2pdf.ImageOpenError,
+    img2pdf.JpegColorspaceError,
+    img2pdf.NegativeDimensionError,
+    img2pdf.PdfTooLargeError,
+    img2pdf.UnsupportedColorspaceError,
+    ValueError,
+)
+"""What img2pdf raises for images that cannot be in a PDF as they are."""
+
+
+def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: Path) -> int:
+    """Lay text under the pages of a document.
+
+    Args:
+        source: a PDF or an image; of an image a PDF is made, where possible with its own bytes.
+        layers: PDFs of one page with invisible text, which say themselves where they belong.
+        folder: for what is needed on the way.
+        target: the PDF to write.
+
+    Returns:
+        How many pages the PDF has.
+
+    Raises:
+        InputError: of the kind that says what is wrong with the source.
+        PageRangeError: a layer belongs to a page that is not there.
+    """
+    if readable_type(source) == PDF:
+        path = pdf.examine(source, folder).path
+    else:
+        path = folder / "pages.pdf"
+        _write_images(source, folder, path)
+    try:
+        with (
+            pypdfium2.PdfDocument(path) as seen,
+            pikepdf.open(path) as document,
+            ExitStack() as open_,
+        ):
+            for layer_path in layers:
+                # From memory: all must stay open until the end, and may be thousands.
+                layer = open_.enter_context(pikepdf.open(io.BytesIO(layer_path.read_bytes())))
+                place = pdf.place_of_layer(layer)
+                if not 1 <= place.page_number <= len(document.pages):
+                    raise PageRangeError(page_number=place.page_number)
+                with_box = seen[place.page_number - 1]
+                matrix = _matrix(with_box, layer.pages[0], place)
+                _lay_under(document, document.pages[place.page_number - 1], layer.pages[0], matrix)
+            document.save(target, compress_streams=False, deterministic_id=True)
+            return len(document.pages)
+    except (pikepdf.PdfError, pypdfium2.PdfiumError) as error:
+        raise DamagedFileError from error
+
+
+def _matrix(seen: pypdfium2.PdfPage, layer: pikepdf.Page, place: pdf.LayerPlace) -> Matrix:
+    """From the space of a text layer to the page's own.
+
+    The layer shows the page as it was read: cropped, turned upright, and straightened, each of
+    which keeps the middle where it is. So it is turned back around the middle.
+    """
+    left, bottom, right, top = seen.get_bbox()
+    across, down = seen.get_size()
+    if place.turned_degrees % 180:
+        across, down = down, across
+    skew = math.radians(place.skew_degrees)
+    cos, sin = abs(math.cos(skew)), abs(math.sin(skew))
+    width, height = (float(side) for side in layer.mediabox.as_list()[2:])  # pyright: ignore[reportArgumentType]  # numbers
+    turn = seen.get_rotation() - place.turned_degrees - place.skew_degrees
+    return (
+        Matrix()
+        .translated((left + right) / 2, (bottom + top) / 2)
+        .rotated(turn)
+        .scaled((across * cos + down * sin) / width, (across * sin + down * cos) / height)
+        .translated(-width / 2, -height / 2)
+    )
+
+
+def _lay_under(
+    document: pikepdf.Pdf, page: pikepdf.Page, layer: pikepdf.Page, matrix: Matrix
+) -> None:
+    if Name.Resources not in page.obj:
+        page.obj.Resources = page.resources  # inherited; a new dictionary would hide them
+    form = document.copy_foreign(layer.as_form_xobject())
+    name = page.add_resource(form, Name.XObject)
+    page.contents_add(b"q %s cm %s Do Q\n" % (matrix.encode(), str(name).encode()), prepend=True)
+
+
+def _write_images(source: Path, folder: Path, target: Path) -> None:
+    frames = images.frames(source)
+    try:
+        with target.open("wb") as sink:
+            img2pdf.convert(str(source), outputstream=sink)
+        with pikepdf.open(target, allow_overwriting_input=True) as document:
+            pages = {frame.index for frame in frames}
+            for index in sorted(set(range(len(document.pages))) - pages, reverse=True):
+                del document.pages[index]
+            document.save(target, compress_streams=False)
+    except _NOT_AS_IT_IS:
+        plain = [_as_png(source, frame, n, folder) for n, frame in enumerate(frames, 1)]
+        with target.open("wb") as sink:
+            img2pdf.convert([str(path) for path in plain], outputstream=sink)
+
+
+def _as_png(source: Path, frame: images.Frame, page_number: int, folder: Path) -> Path:
+    path = folder / f"frame-{page_number}.png"
+    dpi = frame.dpi or _DEFAULT_DPI
+    images.decode(source, frame, page_number).save(path, dpi=(dpi, dpi), compress_level=1)
+    return path
