@@ -4,7 +4,7 @@ import hashlib
 import json
 import mimetypes
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from prefect.input import RunInput
 from sqlalchemy import delete, select
@@ -257,7 +257,9 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
     await _write_json(run.blob(f"{folder}/documents.json"), content)
     made: list[tuple[str, str]] = []
     async with run.step("export"):
-        data_formats = [f for f in project.export.formats if f != "pdf"]
+        data_formats: list[Literal["json", "csv"]] = [
+            form for form in project.export.formats if form != "pdf"
+        ]
         if data_formats:
             exported = await export_data(
                 run.blob(f"{folder}/documents.json"),

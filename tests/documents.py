@@ -46,8 +46,10 @@ def invoice(number: str = "AB-1001", total: str = "119.00", pages: int = 1) -> b
         ]
         if page:
             lines = [("Helvetica", 12, f"Page {page + 1}: terms and conditions of {number}.")]
-            lines += [("Helvetica", 12, f"{n}. The buyer pays within thirty days of receipt.")
-                      for n in range(1, 30)]
+            lines += [
+                ("Helvetica", 12, f"{n}. The buyer pays within thirty days of receipt.")
+                for n in range(1, 30)
+            ]
         for row, (font, size, text) in enumerate(lines):
             canvas.setFont(font, size)
             canvas.drawString(72, 760 - 22 * row, text)

@@ -95,13 +95,12 @@ class Installation:
     # What a client does
 
     def install(self, source: str) -> None:
-        self.api.post("/projects", content=source, headers={"content-type": "application/yaml"}
-                      ).raise_for_status()
+        self.api.post(
+            "/projects", content=source, headers={"content-type": "application/yaml"}
+        ).raise_for_status()
 
     def submit(self, content: bytes, project: str = "bills", name: str = "invoice.pdf") -> str:
-        answer = self.api.post(
-            "/tasks", files={"file": (name, content)}, data={"project": project}
-        )
+        answer = self.api.post("/tasks", files={"file": (name, content)}, data={"project": project})
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 
@@ -110,9 +109,7 @@ class Installation:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def until(
-        self, task_id: str, *states: str, seconds: float = TURN_SECONDS
-    ) -> dict[str, Any]:
+    def until(self, task_id: str, *states: str, seconds: float = TURN_SECONDS) -> dict[str, Any]:
         """The task, once it is in one of the states; the API may be away meanwhile."""
         seen: dict[str, Any] = {}
 
@@ -162,9 +159,7 @@ class Installation:
         ).raise_for_status()
 
 
-def wait_until(
-    reached: Callable[[], bool], seconds: float, otherwise: Callable[[], str]
-) -> None:
+def wait_until(reached: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, otherwise()
