@@ -304,7 +304,7 @@ class Supervisor:
                 async with asyncio.timeout(child.stop_seconds):
                     await process.wait()
             except TimeoutError:
-                self.say(f"{child.name} did not end within {child.stop_seconds:.0f} s: killed.")
+                self.say(f"{child.name} did not end within {child.stop_seconds:g} s: killed.")
                 _signal_group(child, signal.SIGKILL)
                 await process.wait()
         if process:
@@ -397,7 +397,7 @@ def running(home: Path) -> Mapping[str, Any]:
     try:
         facts = json.loads((home / "run.json").read_text())
         os.kill(facts["pid"], 0)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
     return facts
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from api.cli.output import INTERRUPTED, Answer, Options, show, show_error
 from store.errors import PapertrayError
@@ -33,6 +33,7 @@ def make_app() -> App:
     app = App(
         name="papertray",
         help="A self-hosted tray for documents, on your own Prefect.",
+        default_parameter=Parameter(negative_iterable=()),
         version=lambda: version("papertray"),
     )
     for name, (path, purpose) in COMMANDS.items():

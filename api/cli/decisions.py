@@ -14,8 +14,6 @@ from store.access import Caller
 from store.errors import InputError
 from store.models import Task
 
-Ids = Annotated[tuple[str, ...], Parameter(negative="")]
-
 
 async def claim(task_id: str, *, options: Options = DEFAULTS) -> Answer:
     """Take a task that waits for a person, so that nobody else does.
@@ -40,7 +38,7 @@ async def release(task_id: str, *, options: Options = DEFAULTS) -> Answer:
 async def complete(
     task_id: str,
     *,
-    field: Annotated[tuple[str, ...], Parameter(name=["--field", "-f"], negative="")] = (),
+    field: Annotated[tuple[str, ...], Parameter(name=["--field", "-f"])] = (),
     document: int = 1,
     note: str = "",
     options: Options = DEFAULTS,
@@ -61,7 +59,9 @@ async def complete(
     )
 
 
-async def discard(task_id: Ids, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
+async def discard(
+    task_id: tuple[str, ...], *, reason: str = "", options: Options = DEFAULTS
+) -> Answer:
     """Throw out tasks that wait for a person.
 
     Args:
@@ -72,7 +72,9 @@ async def discard(task_id: Ids, *, reason: str = "", options: Options = DEFAULTS
     return await _each(task_id, options, lambda caller, one: verbs.discard(caller, one, reason))
 
 
-async def cancel(task_id: Ids, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
+async def cancel(
+    task_id: tuple[str, ...], *, reason: str = "", options: Options = DEFAULTS
+) -> Answer:
     """End tasks, wherever they are.
 
     Args:
@@ -94,7 +96,7 @@ async def unlock(task_id: str, *, reason: str = "", options: Options = DEFAULTS)
     return await _each((task_id,), options, lambda caller, one: verbs.unlock(caller, one, reason))
 
 
-async def retry(task_id: Ids, *, options: Options = DEFAULTS) -> Answer:
+async def retry(task_id: tuple[str, ...], *, options: Options = DEFAULTS) -> Answer:
     """Try failed, timed-out or cancelled tasks again.
 
     Args:
@@ -107,7 +109,7 @@ async def retry(task_id: Ids, *, options: Options = DEFAULTS) -> Answer:
 async def report(
     task_id: str,
     *,
-    issue: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    issue: tuple[str, ...] = (),
     message: str = "",
     options: Options = DEFAULTS,
 ) -> Answer:
@@ -131,8 +133,6 @@ async def _each(
     task_ids: Sequence[str], options: Options, verb: Callable[[Caller, str], Awaitable[Task]]
 ) -> Answer:
     """Do one thing to some tasks, one after the other; the first that is refused ends it."""
-    if not task_ids:
-        raise InputError("Name at least one task. `papertray tasks list` shows them.")
     async with operator(options) as caller:
         tasks = [await verb(caller, task_id) for task_id in task_ids]
     facts = [facts_of(task) for task in tasks]

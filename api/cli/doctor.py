@@ -157,8 +157,9 @@ def _no_room(detail: str) -> Finding:
 async def _database() -> list[Finding]:
     url = settings().effective_database_url
     shown = _without_password(url)
-    path = make_url(url).database
-    if database().is_sqlite and path and not Path(path).exists():
+    address = make_url(url)
+    is_sqlite = address.get_backend_name() == "sqlite"
+    if is_sqlite and address.database and not Path(address.database).exists():
         return [
             Finding("database", Health.OFF, f"{shown} is not there yet", "papertray up makes it.")
         ]

@@ -24,7 +24,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 @app.command
 async def create(
     *,
-    scope: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ("admin",),
+    scope: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("admin",),
     user: str = "",
     expires: str = "",
     options: Options = DEFAULTS,

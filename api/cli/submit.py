@@ -28,7 +28,7 @@ ENDED_WELL = frozenset({State.COMPLETED, State.FILTERED})
 
 
 async def submit(
-    files: Annotated[tuple[Path, ...], Parameter(negative="")],
+    files: tuple[Path, ...],
     *,
     project: str,
     name: str = "",
@@ -46,8 +46,6 @@ async def submit(
         timeout_seconds: With --wait: how long at most.
         options: Common options.
     """
-    if not files:
-        raise InputError("Name at least one file.")
     async with operator(options) as caller:
         tasks = [await send(caller, path, project=project, name=name) for path in files]
         if wait:

@@ -1,0 +1,362 @@
+"""The command line, called as `main` calls it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from api.cli import COMMANDS, make_app, run
+from api.cli.output import INTERRUPTED
+from store.access import SCOPES
+from store.database import database
+from store.errors import InputError, NotFoundError, UnavailableError
+from store.ids import now
+from store.models import Activity, Document, File, Task
+from store.organizations import default_organization
+from store.settings import settings
+from store.states import State
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:
+    """Exit status, JSON answer, standard error."""
+    status = run([*arguments, "--json"])
+    captured = capsys.readouterr()
+    return status, json.loads(captured.out) if captured.out else None, captured.err
+
+
+def leaves(app: App, *path: str) -> list[tuple[str, ...]]:
+    """Every command that does something, as what one types."""
+    names = [name for name in app if not name.startswith("-")]
+    if not names:
+        return [path]
+    return [leaf for name in names for leaf in leaves(app[name], *path, name)]
+
+
+async def make_task(state: State = State.QUEUED, **columns: Any) -> Task:
+    task = Task(
+        organization_id=await default_organization(), operation="process", state=state, **columns
+    )
+    async with database().writing() as session:
+        session.add(task)
+    await database().close()
+    return task
+
+
+# The tree of commands
+
+
+def test_the_commands_of_the_manual_are_all_there():
+    wanted = "up serve worker deploy demo submit tasks projects key op doctor"
+    assert set(COMMANDS) == set(wanted.split())
+
+
+@pytest.mark.parametrize("path", leaves(make_app()), ids=" ".join)
+def test_every_command_has_help_and_speaks_json(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    assert run([*path, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--json" in said
+    assert "--home" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["tasks", "show"], "--task-id"),
+        (["tasks", "cancel"], "--task-id"),
+        (["submit", "--project", "invoices"], "--files"),
+        (["tasks", "list", "--state", "asleep"], "asleep"),
+        (["tasks", "lst"], "list"),
+        (["up", "--port", "many"], "many"),
+    ],
+)
+def test_a_wrong_call_ends_with_status_2_and_says_what_is_wrong(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        run(arguments)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_program_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]):
+    assert run([]) == 0
+    said = capsys.readouterr().out
+    for name in COMMANDS:
+        assert name in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["key", "list", "--json"], ["tasks", "list"], ["projects", "list"]]
+)
+def test_what_needs_no_prefect_starts_without_it(home: Path, arguments: list[str]):
+    program = (
+        "import sys; from api.cli import run\n"
+        "try: status = run(sys.argv[1:])\n"
+        "except SystemExit as ended: status = ended.code or 0\n"
+        "sys.exit(3 if 'prefect' in sys.modules else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PAPERTRAY_HOME": str(home)},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# Errors
+
+
+def test_an_error_is_told_with_its_code_and_its_remedy(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    status = run(["tasks", "show", "task_nothing"])
+    told = capsys.readouterr()
+    assert status == NotFoundError.exit_code
+    assert "code: not_found" in told.err
+    assert told.out == ""
+
+
+def test_an_error_is_json_where_json_is_asked_for(home: Path, capsys: pytest.CaptureFixture[str]):
+    status, answer, err = call(capsys, "tasks", "show", "task_nothing")
+    assert status == NotFoundError.exit_code
+    assert answer is None
+    assert json.loads(err)["error"]["code"] == "not_found"
+
+
+def test_a_home_that_is_not_there_is_not_made_by_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("PAPERTRAY_HOME", str(tmp_path / "before"))
+    nowhere = tmp_path / "nowhere"
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli", "tasks", "list", "--json", "--home", str(nowhere)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == NotFoundError.exit_code
+    assert "papertray up" in json.loads(done.stderr)["error"]["message"]
+    assert not nowhere.exists()
+
+
+def test_an_organization_that_is_not_there_is_not_made_by_looking(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    for _ in range(2):
+        status, _, err = call(capsys, "tasks", "list", "--org", "nobody")
+        assert status == NotFoundError.exit_code
+        assert json.loads(err)["error"]["details"] == {"organization": "nobody"}
+
+
+def test_ctrl_c_ends_with_the_status_of_a_program_that_was_interrupted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.cli.tasks.operator", interrupt)
+    assert run(["tasks", "list"]) == INTERRUPTED
+
+
+# Keys
+
+
+def test_a_key_is_shown_once_and_never_again(home: Path, capsys: pytest.CaptureFixture[str]):
+    status, made, _ = call(capsys, "key", "create", "--scope", "task.read", "--user", "a@b.org")
+    assert status == 0
+    assert made["scopes"] == ["task.read"]
+    assert set(made) >= {"key", "id", "organization_id", "scopes"}
+
+    _, listed, _ = call(capsys, "key", "list")
+    assert [one["id"] for one in listed] == [made["id"]]
+    assert listed[0]["user"] == "a@b.org"
+    assert made["key"] not in json.dumps(listed)
+
+
+def test_scopes_can_be_given_together_or_one_by_one(home: Path, capsys: pytest.CaptureFixture[str]):
+    for spelt in (
+        ["--scope", "task.read", "--scope", "file.read"],
+        ["--scope", "task.read", "file.read"],
+        ["--scope", "task.read,file.read"],
+    ):
+        _, made, _ = call(capsys, "key", "create", *spelt)
+        assert made["scopes"] == ["task.read", "file.read"]
+
+
+def test_an_unknown_scope_is_refused_with_the_known_ones(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    status, _, err = call(capsys, "key", "create", "--scope", "task.everything")
+    assert status == InputError.exit_code
+    for scope in SCOPES:
+        assert scope in json.loads(err)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [("12h", 0.49, 0.51), ("30d", 29.9, 30.1), ("2w", 13.9, 14.1)],
+)
+def test_a_key_ends_when_it_was_said(
+    home: Path, capsys: pytest.CaptureFixture[str], said: str, least: float, most: float
+):
+    _, made, _ = call(capsys, "key", "create", "--expires", said)
+    left = datetime.fromisoformat(made["expires_at"]) - now()
+    assert timedelta(days=least) < left < timedelta(days=most)
+
+
+@pytest.mark.parametrize("said", ["soon", "0d", "2001-01-01", "9" * 12 + "w", "-3d"])
+def test_a_time_that_is_none_or_has_passed_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], said: str
+):
+    status, _, err = call(capsys, "key", "create", f"--expires={said}")
+    assert status == InputError.exit_code
+    assert said in json.loads(err)["error"]["message"]
+    assert call(capsys, "key", "list")[1] == []
+
+
+def test_a_revoked_key_is_listed_as_such(home: Path, capsys: pytest.CaptureFixture[str]):
+    _, by_id, _ = call(capsys, "key", "create")
+    _, by_prefix, _ = call(capsys, "key", "create")
+    for name in (by_id["id"], by_prefix["key"][:12]):
+        assert call(capsys, "key", "revoke", name)[0] == 0
+    assert [key["state"] for key in call(capsys, "key", "list")[1]] == ["revoked", "revoked"]
+    assert call(capsys, "key", "revoke", "ptk_nothing")[0] == NotFoundError.exit_code
+
+
+def test_keys_of_one_organization_are_not_seen_by_another(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    _, made, _ = call(capsys, "key", "create", "--org", "acme")
+    assert call(capsys, "key", "list")[1] == []
+    assert call(capsys, "key", "revoke", made["id"])[0] == NotFoundError.exit_code
+    assert [key["id"] for key in call(capsys, "key", "list", "--org", "acme")[1]] == [made["id"]]
+
+
+# Tasks
+
+
+def test_tasks_are_listed_newest_first_and_by_state(home: Path, capsys: pytest.CaptureFixture[str]):
+    asyncio.run(make_task(name="old", created_at=now() - timedelta(hours=1)))
+    asyncio.run(make_task(State.IN_REVIEW, name="new"))
+    assert [task["name"] for task in call(capsys, "tasks", "list")[1]] == ["new", "old"]
+    found = call(capsys, "tasks", "list", "--state", "in_review")[1]
+    assert [task["name"] for task in found] == ["new"]
+    assert call(capsys, "tasks", "list", "--limit", "1")[1][0]["name"] == "new"
+    assert call(capsys, "tasks", "list", "--project", "nothing")[1] == []
+
+
+def test_show_tells_fields_files_and_events(home: Path, capsys: pytest.CaptureFixture[str]):
+    async def prepare() -> Task:
+        task = await make_task(State.COMPLETED, name="invoice [1].pdf")
+        total = {"name": "total", "value": "12.50", "confidence": 0.875, "valid": True}
+        async with database().writing() as session:
+            session.add(
+                Document(
+                    task_id=task.id, number=1, document_type="invoice", fields={"total": total}
+                )
+            )
+            session.add(
+                File(
+                    organization_id=task.organization_id,
+                    name="data.json",
+                    type="application/json",
+                    size_bytes=7,
+                    sha256="0",
+                    blob="files/x",
+                    task_id=task.id,
+                    role="data",
+                )
+            )
+            session.add(
+                Activity(
+                    organization_id=task.organization_id,
+                    type="task.completed",
+                    task_id=task.id,
+                    subject=task.public_id,
+                    actor="flow",
+                    surface="prefect",
+                )
+            )
+        await database().close()
+        return task
+
+    task = asyncio.run(prepare())
+    _, whole, _ = call(capsys, "tasks", "show", task.public_id)
+    assert whole["documents"][0]["fields"]["total"]["value"] == "12.50"
+    assert whole["files"][0]["name"] == "data.json"
+    assert [event["type"] for event in whole["events"]] == ["task.completed"]
+
+    assert run(["tasks", "show", task.public_id]) == 0
+    seen = capsys.readouterr().out
+    for expected in ("invoice [1].pdf", "12.50", "88%", "data.json", "task.completed"):
+        assert expected in seen
+
+
+def test_a_long_id_is_shown_whole_on_a_narrow_terminal(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    task = asyncio.run(make_task(name="x" * 200))
+    monkeypatch.setattr("api.cli.output.PIPE_WIDTH", 60)
+    assert run(["tasks", "list"]) == 0
+    assert task.public_id in capsys.readouterr().out
+
+
+# Doctor
+
+
+def test_doctor_says_what_programs_ask_for(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    status, told, _ = call(capsys, "doctor")
+    assert told["prefect_api_url"] == "http://127.0.0.1:9/api"
+    assert told["database"].endswith("papertray.db")
+    assert told["storage"] == (home / "blobs").as_uri()
+    found = {check["name"]: check for check in told["checks"]}
+    assert found["database"]["health"] == "ok"
+    assert found["storage"]["health"] == "ok"
+    assert found["worker"]["health"] == "off"
+    # The server was named and does not answer: that is a problem, with a remedy.
+    assert status == UnavailableError.exit_code
+    assert found["prefect server"]["health"] == "problem"
+    assert "PREFECT_API_URL" in found["prefect server"]["remedy"]
+
+
+def test_doctor_hides_the_password_of_the_database(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(
+        "PAPERTRAY_DATABASE_URL", "postgresql+asyncpg://ann:sesame@127.0.0.1:9/nothing"
+    )
+    settings.cache_clear()
+    database.cache_clear()
+    status = run(["doctor", "--json"])
+    told = capsys.readouterr()
+    assert status == UnavailableError.exit_code
+    assert "sesame" not in told.out + told.err
+    found = {check["name"]: check for check in json.loads(told.out)["checks"]}
+    assert found["database"]["health"] == "problem"
+
+
+def test_doctor_changes_nothing_where_there_is_no_home(tmp_path: Path):
+    nowhere = tmp_path / "nowhere"
+    done = subprocess.run(
+        [sys.executable, "-m", "api.cli", "doctor", "--json", "--home", str(nowhere)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["healthy"] is True
+    assert not nowhere.exists()
