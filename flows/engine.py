@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -30,7 +30,12 @@ from prefect.events.filters import (
 )
 from prefect.events.schemas.events import Event, ResourceSpecification
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    get_current_settings,
+)
 from prefect.utilities.callables import parameter_schema
 
 from store.errors import (
@@ -223,7 +228,9 @@ async def connected() -> AsyncIterator[PrefectClient]:
     if loop in _connections:
         yield _connections[loop]
         return
-    async with AsyncClientContext.get_or_create() as context:
+    async with AsyncExitStack() as stack:
+        with _impatient(PREFECT_API_URL.value()).model_copy():
+            context = await stack.enter_async_context(AsyncClientContext.get_or_create())
         _connections[loop] = context.client
         try:
             yield context.client
@@ -233,13 +240,19 @@ async def connected() -> AsyncIterator[PrefectClient]:
 
 @cache
 def _impatient(url: str) -> SettingsContext:  # noqa: ARG001  # the key: settings differ by server
-    """Prefect's settings, but for its retries: callers here have their own, and must not hang."""
+    """Prefect's settings, but for what takes long: callers here have their own retries."""
     patient = get_current_settings()
     context = SettingsContext.get()
     assert context is not None  # noqa: S101  # the global one is always there
     return SettingsContext(
         profile=context.profile,
-        settings=patient.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 1}),
+        settings=patient.copy_with_update(
+            updates={
+                PREFECT_CLIENT_MAX_RETRIES: 1,
+                # It raises a plain RuntimeError where no server answers.
+                PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+            }
+        ),
     )
 
 

@@ -25,13 +25,10 @@ START_SECONDS = 120
 REPOSITORY = Path(__file__).parents[2]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 
-QUIET = {
+CLIENT = {
     "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
-    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "3600",
 }
 
 
@@ -55,19 +52,12 @@ class Server:
         return f"http://127.0.0.1:{self.port}/api"
 
     def start(self) -> None:
-        environment = {
-            **os.environ,
-            **QUIET,
-            **self.settings,
-            "PREFECT_HOME": str(self.folder),
-            "PREFECT_API_URL": self.url,
-            "PREFECT_SERVER_API_PORT": str(self.port),
-        }
-        command = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, "-m", "flows.prefect_server", "--home", str(self.folder)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--no-ui"],
-                env=environment,
+                [*command, "--port", str(self.port)],
+                cwd=REPOSITORY,
+                env={**os.environ, **self.settings},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -92,8 +82,8 @@ class Server:
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for the whole session; this process talks to it, too."""
     server = Server(tmp_path_factory.mktemp("prefect"))
-    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", *QUIET)}
-    os.environ.update(QUIET, PREFECT_API_URL=server.url)
+    before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", *CLIENT)}
+    os.environ.update(CLIENT, PREFECT_API_URL=server.url)
     refresh_global_settings_context()
     server.start()
     yield server
