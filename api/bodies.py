@@ -167,7 +167,7 @@ def storable_text(text: str) -> str:
     return text
 
 
-def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
+def storable_json(value: dict[str, Any]) -> dict[str, Any]:
     """What every database can keep as JSON, and every reader can read again."""
     rest: list[tuple[Any, int]] = [(value, 0)]
     while rest:
@@ -209,7 +209,7 @@ def _in_utc(time: datetime) -> datetime:
 MAX_JSON_DEPTH = 32
 
 Text = Annotated[str, AfterValidator(storable_text)]
-JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
 JsonField = Annotated[JsonObject, BeforeValidator(_json_of_field)]
 """A JSON object in a field of a form."""
 UtcTime = Annotated[datetime, AfterValidator(_in_utc)]

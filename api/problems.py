@@ -96,14 +96,8 @@ def answer_to(error: Exception) -> Response:
         facts = dict(error.details)
         if error.http_status == HTTPStatus.UNPROCESSABLE_ENTITY:
             facts["errors"] = _errors_of(error)
-        challenge = {"WWW-Authenticate": 'Bearer realm="papertray"'}
-        return problem(
-            error.http_status,
-            error.code,
-            error.message,
-            headers=challenge if error.http_status == HTTPStatus.UNAUTHORIZED else None,
-            **facts,
-        )
+        headers = _HEADERS.get(error.http_status)
+        return problem(error.http_status, error.code, error.message, headers=headers, **facts)
     if isinstance(error, RequestValidationError):
         errors = errors_by_field(error.errors())
         detail = "; ".join(f"{field}: {', '.join(found)}" for field, found in errors.items())
@@ -116,6 +110,11 @@ def answer_to(error: Exception) -> Response:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     raise TypeError(f"no answer to {type(error).__name__}")
 
+
+_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="papertray"'},
+    503: {"Retry-After": "5"},
+}
 
 ANSWERED: Final = (PapertrayError, RequestValidationError, HTTPException, ClientDisconnect)
 """What is raised on purpose; anything else is a mistake of ours."""

@@ -1,13 +1,13 @@
 """/v1/pdf-operations and /v1/image-operations: one address for each operation and kind."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from api.auth import TaskCreator
-from api.bodies import Text
+from api.bodies import Text, storable_json
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.route import V1Route
@@ -45,17 +45,23 @@ Name = Annotated[
 ]
 
 
-class _Described(BaseModel):
-    """For a model made by a call: it has no source text in which docstrings could be found."""
+class _Sent(BaseModel):
+    """What every body for an operation is held to, beside the parameters of the operation."""
 
+    # A model made by a call has no source text in which docstrings could be found.
     model_config = ConfigDict(use_attribute_docstrings=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_stored(cls, sent: Any) -> Any:
+        return storable_json(cast(dict[str, Any], sent)) if isinstance(sent, dict) else sent
 
 
 def body_of(row: Operation) -> type[BaseModel]:
     """The body of a request for an operation: what it works on, and its own parameters."""
     return create_model(
         f"{row.params.__name__.removesuffix('Params')}Body",
-        __base__=(row.params, _Described),
+        __base__=(row.params, _Sent),
         __doc__=row.summary,
         input=(Inputs if row.takes_many else Input, ...),
         name=(Name, ""),
@@ -86,9 +92,8 @@ def endpoint(
 
     async def take_in(body: BaseModel, caller: TaskCreator) -> words.Task:
         sent = body.model_dump(mode="json", exclude_unset=True)
-        name = sent.pop("name", "")
         task = await verbs.submit_operation(
-            caller, operation=row.name, kind=kind, parameters=sent, name=name
+            caller, operation=row.name, kind=kind, parameters=sent, name=sent.get("name", "")
         )
         return words.task_of(task)
 

@@ -126,6 +126,17 @@ class TestAnOperation:
         body = {"input": "file_abc123xyz", "format": "plain", "name": "Letter"}
         answer = await client.post("/v1/pdf-operations/extract-text", json=body)
         assert answer.json()["name"] == "Letter"
+        assert answer.json()["parameters"] == body
+
+    @pytest.mark.parametrize("wrong", ["a\0b", "\ud800"])
+    async def test_takes_no_text_that_no_database_keeps(self, client: Client, wrong: str):
+        body = {"input": "file_abc123xyz", "format": "plain", "languages": [wrong]}
+        answer = await client.post(
+            "/v1/pdf-operations/extract-text",
+            content=json.dumps(body),
+            headers={"content-type": "application/json"},
+        )
+        problem_in(answer, 422, "validation")
 
 
 class TestATaskIn:
@@ -413,6 +424,7 @@ class TestHealth:
         monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.makedirs", no)
         content = problem_in(await stranger.get("/healthz"), 503, "unavailable")
         assert (content["storage"], content["database"]) == ("unavailable", "ok")
+        assert (await stranger.get("/healthz")).headers["retry-after"] == "5"
 
     async def test_is_bad_without_a_database(self, stranger: Client):
         async with database().writing() as session:
