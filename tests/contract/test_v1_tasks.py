@@ -405,6 +405,10 @@ class TestProjects:
 
 
 class TestHealth:
+    @pytest.fixture(autouse=True)
+    def nothing_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("api.health._last", (float("-inf"), "unavailable"))
+
     async def test_is_good_without_prefect_and_says_so(self, stranger: Client):
         answer = await stranger.get("/healthz")
         assert answer.status_code == 200
@@ -414,6 +418,19 @@ class TestHealth:
             "storage": "ok",
             "prefect": "unavailable",
         }
+
+    async def test_says_that_prefect_answers_and_does_not_ask_it_each_time(
+        self, stranger: Client, monkeypatch: pytest.MonkeyPatch
+    ):
+        asked: list[str] = []
+
+        async def answer(_: str, path: str) -> None:
+            asked.append(path)
+
+        monkeypatch.setattr("flows.engine.call", answer)
+        for _ in range(3):
+            assert (await stranger.get("/healthz")).json()["prefect"] == "ok"
+        assert asked == ["/health"]
 
     async def test_is_bad_without_a_storage(
         self, stranger: Client, monkeypatch: pytest.MonkeyPatch
