@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from api.cli.output import Options
+from api.supervisor import running
 from store.access import Caller
 from store.database import database, migrate
 from store.errors import NotFoundError
@@ -55,6 +56,12 @@ async def operator(options: Options, *, make: bool = False) -> AsyncIterator[Cal
     """
     async with store_open(make=make):
         yield Caller(await _organization(options.org, make=make), operator_name())
+
+
+def pages_url() -> str:
+    """Where people reach the pages: as the settings say, else as the `up` of this home does."""
+    known = settings().public_url or running(settings().home).get("url")
+    return (known or settings().effective_public_url).rstrip("/")
 
 
 def operator_name() -> Actor:

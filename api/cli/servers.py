@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from api.cli.keys import has_keys
-from api.cli.local import store_open
+from api.cli.local import pages_url, store_open
 from api.cli.output import DEFAULTS, Answer, Options, table
 from api.supervisor import LOOPBACK, Plan, Supervisor, running
 from store.errors import PrefectUnreachableError
@@ -112,7 +112,7 @@ async def announce(plan: Plan, options: Options) -> None:
     places = {
         "api_url": f"{plan.url}/v1",
         "docs_url": f"{plan.url}/docs",
-        "review_url": f"{settings().public_url.rstrip('/') or plan.url}/review",
+        "review_url": f"{pages_url()}/review",
         "prefect_api_url": plan.prefect_url,
         "prefect_ui_url": plan.prefect_ui_url,
         "home": str(plan.home),
@@ -165,6 +165,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
     """
     use_known_prefect()
     from flows.engine import ensure_deployed  # imports Prefect: seconds
+    from flows.heartbeat import this_worker  # as above
     from flows.worker import PapertrayWorker  # as above
 
     del options
@@ -176,6 +177,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
             except PrefectUnreachableError as error:
                 log.warning("%s Trying again in %.0f s.", error.message, PREFECT_RETRY_SECONDS)
                 await asyncio.sleep(PREFECT_RETRY_SECONDS)
+        name = name or this_worker().name
         await PapertrayWorker(settings().work_pool, name=name).start()
 
 

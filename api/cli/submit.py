@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from sqlmodel import col
 
-from api.cli.local import operator
+from api.cli.local import operator, pages_url
 from api.cli.output import DEFAULTS, Answer, Options, table
 from api.cli.tasks import facts_of
 from flows import verbs
@@ -19,7 +19,6 @@ from store.database import database
 from store.errors import InputError, PapertrayError, UnavailableError
 from store.lifecycle import FINAL, WAITING
 from store.models import Task
-from store.settings import settings
 from store.states import State
 
 LOOK_SECONDS = 0.25
@@ -140,5 +139,5 @@ def _exit_code_of(code: str) -> int:
 
 def _link(task: Task) -> str:
     if task.state is State.IN_REVIEW:
-        return f"{settings().effective_public_url}/review/{task.public_id}"
+        return f"{pages_url()}/review/{task.public_id}"
     return ""
