@@ -24,7 +24,7 @@ _BESIDE = 1.0
 _APART = 0.97
 """Beside the label, but in the next column."""
 
-_BELOW = 0.9
+_BELOW = 0.92
 _PATTERN_ONCE = 0.9
 _PATTERN_OFTEN = 0.7
 _AMBIGUOUS = 0.65
@@ -400,7 +400,7 @@ def _spans(field: FieldPart, text: str) -> list[tuple[int, int]]:
         return [(0, len(text))] if text.strip() else []
     if field.type is FieldType.DATE:
         return [found.span() for found in DATE.finditer(text)]
-    found = [match for match in NUMBER.finditer(text) if match[0].strip()[-1] != "%"]
+    found = [match for match in NUMBER.finditer(text) if "%" not in match[0]]
     # The amount of a row stands at its end, before it what it is made of.
     ordered = found[::-1] if field.type is FieldType.MONEY else found
     return [match.span() for match in ordered]

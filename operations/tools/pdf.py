@@ -6,10 +6,11 @@ PDFium has no limits of its own and is not thread-safe: only ever call this in a
 import ctypes
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pikepdf
 import pypdfium2
@@ -261,3 +262,56 @@ def place_of_layer(layer: pikepdf.Pdf) -> LayerPlace:
     """Where a text layer belongs."""
     number, turned, skew = str(layer.docinfo[_PLACE_KEY]).split()
     return LayerPlace(int(number), int(turned), float(skew))
+
+
+def lay_under(
+    document: pikepdf.Pdf, page: pikepdf.Page, layer: pikepdf.Page, matrix: pikepdf.Matrix
+) -> None:
+    """Lay a page under another one, whose own content is neither read nor changed.
+
+    Args:
+        document: of the page.
+        page: gets the layer.
+        layer: of another document, which must stay open until this one is saved.
+        matrix: from the space of the layer to that of the page.
+    """
+    if pikepdf.Name.Resources not in page.obj:
+        page.obj.Resources = page.resources  # inherited; a new dictionary would hide them
+    form = document.copy_foreign(layer.as_form_xobject())
+    name = page.add_resource(form, pikepdf.Name.XObject)
+    page.contents_add(b"q %s cm %s Do Q\n" % (matrix.encode(), str(name).encode()), prepend=True)
+
+
+def keep_words(path: Path, words: Sequence[str], kept: Sequence[bool]) -> None:
+    """Take words out of a text layer.
+
+    Args:
+        path: of a layer that tesseract wrote: each word is one instruction.
+        words: what it read, in its order.
+        kept: for each of them whether it stays.
+    """
+    with pikepdf.open(path, allow_overwriting_input=True) as layer:
+        page = layer.pages[0]
+        instructions: list[Any] = []
+        at = 0
+        for found in pikepdf.parse_content_stream(page):
+            if str(found.operator) == "TJ":
+                text = bytes(found.operands[0][0]).decode("utf-16-be").strip()
+                # Words of nothing but spaces are in the layer alone.
+                if at < len(words) and text == words[at]:
+                    at += 1
+                    if not kept[at - 1]:
+                        continue
+            instructions.append(found)
+        page.Contents = layer.make_stream(pikepdf.unparse_content_stream(instructions))
+        layer.save(path)
+
+
+def merge_layers(path: Path, other: Path) -> None:
+    """Put the words of another layer of the same page into a text layer."""
+    with (
+        pikepdf.open(path, allow_overwriting_input=True) as layer,
+        pikepdf.open(other) as more,
+    ):
+        lay_under(layer, layer.pages[0], more.pages[0], pikepdf.Matrix())
+        layer.save(path)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -12,6 +13,7 @@ from operations.tools import images, pdf, tesseract
 from operations.tools.clean_page import skew_degrees, whiten
 from operations.tools.file_type import PDF, readable_type
 from operations.tools.layout import arranged
+from operations.tools.missed_text import is_new, missed_text
 from operations.tools.text_layer import Quality, judge, words_of
 from store.fields import PageWords, Word
 
@@ -168,8 +170,9 @@ def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
     if attempt.skew:
         fill = 255 if view.mode == "L" else (255, 255, 255)
         view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
-    scale = view.width / attempt.width, view.height / attempt.height
-    words = arranged([_scaled(word, *scale) for word in attempt.words])
+    scale = view.width / attempt.page.width, view.height / attempt.page.height
+    read = _completed(attempt, pictures, orders)
+    words = arranged([_scaled(word, *scale) for word in read])
     pdf.label_layer(attempt.layer, pdf.LayerPlace(number, turned, attempt.skew))
     found = _written(number, OCR, words, view, orders)
     return found.model_copy(
@@ -203,26 +206,41 @@ class _Pictures:
 class _Attempt:
     """What OCR made of a page."""
 
+    page: Image.Image
+    """Straight and white; the words' boxes are in its pixels."""
     words: list[Word]
     layer: Path
     skew: float
-    width: int
-    """Of the page in pixels, once it was straight: what the words' boxes are in."""
-    height: int
 
 
 def _attempt(pictures: _Pictures, orders: Orders, number: int) -> _Attempt:
     page, skew = pictures.page, skew_degrees(pictures.page)
     if skew:
         page = page.rotate(skew, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
-    read = tesseract.recognize(
-        whiten(page),
+    page = whiten(page)
+    base = orders.folder / file_stem(number)
+    read = tesseract.recognize(page, languages=orders.languages, dpi=pictures.dpi, base=base)
+    return _Attempt(page, read.words, read.layer, skew)
+
+
+def _completed(attempt: _Attempt, pictures: _Pictures, orders: Orders) -> list[Word]:
+    """The words of a page, with those that were left out at first; all are in its layer."""
+    rest = missed_text(attempt.page, attempt.words)
+    if rest is None:
+        return attempt.words
+    more = tesseract.recognize(
+        rest,
         languages=orders.languages,
         dpi=pictures.dpi,
-        folder=orders.folder,
-        name=file_stem(number),
+        base=attempt.layer.with_name(f"{attempt.layer.stem}-rest"),
+        is_one_block=True,
     )
-    return _Attempt(read.words, read.layer, skew, *page.size)
+    added = [is_new(word, attempt.words) for word in more.words]
+    if any(added):
+        pdf.keep_words(more.layer, [word.text for word in more.words], added)
+        pdf.merge_layers(attempt.layer, more.layer)
+    more.layer.unlink()
+    return [*attempt.words, *compress(more.words, added)]
 
 
 def file_stem(number: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import img2pdf
 import pikepdf
 import pypdfium2
-from pikepdf import Matrix, Name
+from pikepdf import Matrix
 
 from operations.tools import images, pdf
 from operations.tools.file_type import PDF, readable_type
@@ -55,17 +55,18 @@ def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: 
         with (
             pypdfium2.PdfDocument(path) as seen,
             pikepdf.open(path) as document,
-            ExitStack() as open_,
+            ExitStack() as kept_open,
         ):
             for layer_path in layers:
                 # From memory: all must stay open until the end, and may be thousands.
-                layer = open_.enter_context(pikepdf.open(io.BytesIO(layer_path.read_bytes())))
+                layer = kept_open.enter_context(pikepdf.open(io.BytesIO(layer_path.read_bytes())))
                 place = pdf.place_of_layer(layer)
                 if not 1 <= place.page_number <= len(document.pages):
                     raise PageRangeError(page_number=place.page_number)
-                with_box = seen[place.page_number - 1]
-                matrix = _matrix(with_box, layer.pages[0], place)
-                _lay_under(document, document.pages[place.page_number - 1], layer.pages[0], matrix)
+                matrix = _matrix(seen[place.page_number - 1], layer.pages[0], place)
+                pdf.lay_under(
+                    document, document.pages[place.page_number - 1], layer.pages[0], matrix
+                )
             document.save(target, compress_streams=False, deterministic_id=True)
             return len(document.pages)
     except (pikepdf.PdfError, pypdfium2.PdfiumError) as error:
@@ -93,16 +94,6 @@ def _matrix(seen: pypdfium2.PdfPage, layer: pikepdf.Page, place: pdf.LayerPlace)
         .scaled((across * cos + down * sin) / width, (across * sin + down * cos) / height)
         .translated(-width / 2, -height / 2)
     )
-
-
-def _lay_under(
-    document: pikepdf.Pdf, page: pikepdf.Page, layer: pikepdf.Page, matrix: Matrix
-) -> None:
-    if Name.Resources not in page.obj:
-        page.obj.Resources = page.resources  # inherited; a new dictionary would hide them
-    form = document.copy_foreign(layer.as_form_xobject())
-    name = page.add_resource(form, Name.XObject)
-    page.contents_add(b"q %s cm %s Do Q\n" % (matrix.encode(), str(name).encode()), prepend=True)
 
 
 def _write_images(source: Path, folder: Path, target: Path) -> None:

@@ -34,6 +34,9 @@ INSTALL_LINES = (
 )
 
 _WORD_LEVEL = "5"
+_ANALYSE, _ONE_BLOCK = 3, 6
+"""Tesseract's page segmentation modes."""
+
 _DPI = range(70, 2401)
 """What tesseract takes for plausible."""
 
@@ -121,7 +124,12 @@ def check_languages(wanted: Sequence[str]) -> None:
 
 
 def recognize(
-    page: Image.Image, *, languages: Sequence[str], dpi: float, folder: Path, name: str = "page"
+    page: Image.Image,
+    *,
+    languages: Sequence[str],
+    dpi: float,
+    base: Path,
+    is_one_block: bool = False,
 ) -> Recognized:
     """Read a page image; one run for words, boxes, confidences and the text layer.
 
@@ -129,8 +137,8 @@ def recognize(
         page: gray.
         languages: that `check_languages` has passed.
         dpi: dots per inch of the image.
-        folder: for the files that come of it.
-        name: of these files, without the end.
+        base: folder and beginning of the name of the files that come of it.
+        is_one_block: nothing but lines is on it, so that it need not be analysed.
 
     Raises:
         ToolKilledError: it used more than the limits of its process allow.
@@ -138,10 +146,13 @@ def recognize(
         ToolMissingError: there is no tesseract.
     """
     _use(find_program())
-    given, base = folder / f"{name}.pgm", folder / name
+    given, table, layer = (base.with_name(f"{base.name}.{end}") for end in ("pgm", "tsv", "pdf"))
     page.save(given, format="PPM")
     density = min(max(round(dpi), _DPI.start), _DPI.stop - 1)
-    options = f"--dpi {density} -c tessedit_create_tsv=1 -c tessedit_create_pdf=1 -c textonly_pdf=1"
+    options = (
+        f"--dpi {density} --psm {_ONE_BLOCK if is_one_block else _ANALYSE}"
+        " -c tessedit_create_tsv=1 -c tessedit_create_pdf=1 -c textonly_pdf=1"
+    )
     try:
         engine.run_tesseract(str(given), str(base), "", "+".join(languages), options)
     except engine.TesseractNotFoundError as error:
@@ -154,10 +165,9 @@ def recognize(
         raise ToolError(tool="tesseract", exit_code=error.status) from error
     finally:
         given.unlink()
-    table = base.with_name(f"{name}.tsv")
     words = _words(table)
     table.unlink()
-    return Recognized(words, base.with_name(f"{name}.pdf"))
+    return Recognized(words, layer)
 
 
 def _words(table: Path) -> list[Word]:

@@ -62,10 +62,10 @@ def words_of(characters: Iterable[Character | None], width: int, height: int) ->
 
 
 def _goes_on(last: Box, following: Box) -> bool:
+    """Whether two characters touch, or nearly; in any direction, since text may be turned."""
     size = max(min(last[3] - last[1], following[3] - following[1]), 1.0)
-    gap = following[0] - last[2]
-    shared = min(last[3], following[3]) - max(last[1], following[1])
-    return gap <= _JOIN_RATIO * size and (shared > 0 or abs(gap) <= _JOIN_RATIO * size)
+    apart = (max(last[n], following[n]) - min(last[n + 2], following[n + 2]) for n in (0, 1))
+    return max(apart) <= _JOIN_RATIO * size
 
 
 def judge(words: Sequence[Word], image_cover_ratio: float, page_height: int) -> Quality:
