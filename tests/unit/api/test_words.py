@@ -1,8 +1,11 @@
+from uuid import uuid4
+
 import pytest
 
 from api.v1.files import attachment, short_name
-from api.v1.words import EVENT_TYPES, STATUS
+from api.v1.words import EVENT_TYPES, STATUS, task_of
 from store.lifecycle import ACTIVITY_OF, FINAL
+from store.models import Task
 from store.states import Event, State
 
 
@@ -18,6 +21,12 @@ def test_a_task_is_completed_or_failed_exactly_when_it_has_ended():
 def test_programs_are_told_of_every_end_of_a_task():
     ends = {Event.FINISH, Event.FILTER, Event.DISCARD, Event.FAIL, Event.TIME_OUT, Event.CANCEL}
     assert {ACTIVITY_OF[event] for event in ends} <= set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_result_is_shown_exactly_when_the_task_has_ended(state: State):
+    row = Task(organization_id=uuid4(), operation="extract-text", state=state, result={"a": 1})
+    assert task_of(row).result == ({"a": 1} if state in FINAL else {})
 
 
 @pytest.mark.parametrize(
