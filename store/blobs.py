@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import fsspec  # pyright: ignore[reportMissingTypeStubs]
-from fsspec.implementations.local import LocalFileSystem  # pyright: ignore[reportMissingTypeStubs]
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from store.errors import FileTooLargeError, NotFoundError, StorageFullError
 from store.settings import settings
@@ -38,7 +38,7 @@ class Blobs:
         Args:
             url: fsspec URL: `file:///folder`, `s3://bucket/prefix` ...
         """
-        found: tuple[Any, str] = fsspec.url_to_fs(url)  # pyright: ignore[reportUnknownMemberType]
+        found: tuple[Any, str] = fsspec.url_to_fs(url)
         self.files, self.root = found
         self.is_local = isinstance(self.files, LocalFileSystem)
 
@@ -61,7 +61,7 @@ class Blobs:
                 path = Path(incoming.name)
             try:
                 # Writing one chunk here costs less than the way to a thread and back.
-                with path.open("wb") as sink:  # noqa: ASYNC230
+                with path.open("wb") as sink:  # noqa: ASYNC230  # see above
                     async for chunk in chunks:
                         size += len(chunk)
                         if max_bytes is not None and size > max_bytes:

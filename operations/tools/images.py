@@ -175,6 +175,6 @@ def _stretched(image: Image.Image) -> Image.Image:
     """A page of 32-bit values, whose range nothing tells, over the range of 8 bits."""
     low, high = image.convert("F").getextrema()
     assert isinstance(low, float)  # noqa: S101  # one band
-    assert isinstance(high, float)  # noqa: S101
+    assert isinstance(high, float)  # noqa: S101  # as above
     scale = 255 / (high - low) if high > low else 0
     return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
