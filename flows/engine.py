@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -18,9 +18,9 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.context import AsyncClientContext, SettingsContext
+from prefect.context import SettingsContext
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import (
     EventAnyResourceFilter,
@@ -30,12 +30,7 @@ from prefect.events.filters import (
 )
 from prefect.events.schemas.events import Event, ResourceSpecification
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
-    get_current_settings,
-)
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 from prefect.utilities.callables import parameter_schema
 
 from store.errors import (
@@ -211,7 +206,15 @@ def worker_in(message: str) -> UUID | None:
     return UUID(found[1]) if found else None
 
 
-_connections: dict[asyncio.AbstractEventLoop, PrefectClient] = {}
+@dataclass
+class _Connection:
+    """The client of one event loop, and how many use it."""
+
+    client: PrefectClient
+    users: int = 0
+
+
+_connections: dict[asyncio.AbstractEventLoop, _Connection] = {}
 
 
 @asynccontextmanager
@@ -225,16 +228,15 @@ async def connected() -> AsyncIterator[PrefectClient]:
         # Prefect would start a server of its own here, in silence.
         raise PrefectUnreachableError("PREFECT_API_URL is not set.")
     loop = asyncio.get_running_loop()
-    if loop in _connections:
-        yield _connections[loop]
-        return
-    async with AsyncExitStack() as stack:
-        with _impatient(PREFECT_API_URL.value()).model_copy():
-            context = await stack.enter_async_context(AsyncClientContext.get_or_create())
-        _connections[loop] = context.client
-        try:
-            yield context.client
-        finally:
+    connection = _connections.get(loop) or _Connection(get_client())
+    _connections[loop] = connection
+    connection.users += 1
+    try:
+        async with connection.client:  # it counts, too, and closes with the last
+            yield connection.client
+    finally:
+        connection.users -= 1
+        if not connection.users:
             del _connections[loop]
 
 
@@ -246,13 +248,7 @@ def _impatient(url: str) -> SettingsContext:  # noqa: ARG001  # the key: setting
     assert context is not None  # noqa: S101  # the global one is always there
     return SettingsContext(
         profile=context.profile,
-        settings=patient.copy_with_update(
-            updates={
-                PREFECT_CLIENT_MAX_RETRIES: 1,
-                # It raises a plain RuntimeError where no server answers.
-                PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
-            }
-        ),
+        settings=patient.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 1}),
     )
 
 
@@ -449,7 +445,12 @@ async def runs_held_by(workers: Collection[UUID], pool: str | None = None) -> li
     """
     body = {
         "work_pools": {"name": {"any_": [pool or settings().work_pool]}},
-        "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING", "PAUSED"]}}},
+        "flow_runs": {
+            "state": {
+                "type": {"any_": ["PENDING", "RUNNING", "CANCELLING", "PAUSED"]},
+                "name": {"not_any_": ["Suspended"]},  # parked: thousands, and nobody holds them
+            }
+        },
     }
     runs = [run for run in await _all(body) if not run.is_parked]
     held: list[UUID] = []

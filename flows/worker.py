@@ -29,12 +29,13 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.concurrency.context import ConcurrencyContext
 from prefect.concurrency.v1.context import ConcurrencyContext as ConcurrencyContextV1
-from prefect.context import FlowRunContext
+from prefect.context import AsyncClientContext, FlowRunContext
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.loggers import flow_run_logger, patch_print
 from prefect.results import ResultStore, should_persist_result
+from prefect.settings import PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed
 from prefect.utilities.callables import get_call_parameters, parameters_to_args_kwargs
 from prefect.utilities.engine import propose_state, should_log_prints
@@ -297,6 +298,10 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         """Connect, begin to beat, follow the events of the pool."""
         self._stack.enter_context(self._signals())
         await asyncio.to_thread(migrate)
+        # One client for all: the worker, our calls, and what Prefect's tasks and pauses call.
+        with temporary_settings({PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}):
+            # The check would end a worker that is started before its server.
+            await self._stack.enter_async_context(AsyncClientContext.get_or_create())
         await self._stack.enter_async_context(engine.connected())
         await super().setup()
         await self._stack.enter_async_context(beating(self.name))

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -313,12 +314,20 @@ async def test_a_run_waits_its_turn_where_a_worker_is_full_but_those_in_review_t
         await run.reaches("Completed")
 
 
-async def test_runs_go_on_after_the_server_was_gone(
-    toys: Toys, start_worker: StartWorker, prefect_server: Server
+async def test_runs_go_on_and_are_followed_after_the_server_was_gone(
+    toys: Toys, start_worker: StartWorker, prefect_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await start_worker(review_attended_seconds=60)
     (running,) = await toys.submit("slow", seconds=2)
     (paused,) = await toys.submit("reviewed")
+    monkeypatch.setattr(engine, "TASK_FLOWS", ("slow", "reviewed"))
+    ended: list[UUID] = []
+    stop = asyncio.Event()
+
+    async def note(run_id: UUID) -> None:
+        ended.append(run_id)
+
+    following = asyncio.create_task(engine.follow(note, stop))
     await until(lambda: "slow begins" in running.trace)
     await paused.reaches("Paused")
     await asyncio.to_thread(prefect_server.stop, 9)
@@ -328,6 +337,44 @@ async def test_runs_go_on_after_the_server_was_gone(
     assert await paused.resume() is Outcome.ACCEPTED
     await paused.reaches("Completed", 60)
     assert running.trace == ["one", "slow begins", "slow", "three"]
+    await until(lambda: paused.id in ended)
+    stop.set()
+    await asyncio.wait_for(following, 2)
+
+
+async def test_of_two_workers_one_gets_a_run(toys: Toys, start_worker: StartWorker) -> None:
+    first, second = await asyncio.gather(start_worker(worker_limit=4), start_worker(worker_limit=4))
+    runs = await toys.submit("three_steps", 30)
+    for run in runs:
+        await run.reaches("Completed", 60)
+        assert run.trace == STEPS
+    assert await first.stop() == 0
+    assert await second.stop() == 0
+
+
+async def test_what_happens_to_runs_of_tasks_is_told_at_once(
+    toys: Toys, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await start_worker(review_attended_seconds=60)
+    (first,) = await toys.submit("reviewed")
+    await first.reaches("Paused")
+    monkeypatch.setattr(engine, "TASK_FLOWS", ("reviewed", "three-steps"))
+    told: dict[UUID, float] = {}
+    stop = asyncio.Event()
+
+    async def note(run_id: UUID) -> None:
+        told.setdefault(run_id, time.monotonic())
+
+    (other,) = await toys.submit("three_steps")
+    following = asyncio.create_task(engine.follow(note, stop))
+    await until(lambda: other.id in told)
+    begun = time.monotonic()
+    await first.set_state(CANCELLING)
+    await until(lambda: first.id in told)
+    print(f"told after {told[first.id] - begun:.2f} s")
+    assert told[first.id] - begun < 1
+    stop.set()
+    await asyncio.wait_for(following, 2)
 
 
 async def test_the_same_flow_parks_itself_on_a_stock_process_pool(
