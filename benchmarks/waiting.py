@@ -1,7 +1,7 @@
 """What waiting for a person costs: 1,000 tasks in review, beside stock `pause_flow_run`.
 
-`python benchmarks/waiting.py` measures an idle Papertray, brings 1,000 tasks into review, measures it
-again, decides 100 of them, and 20 more at once while the others wait; then it lets three runs pause
+`python benchmarks/waiting.py` measures an idle Papertray, brings 1,000 tasks into review, measures
+it again, decides 100 of them, and 20 more at once while the others wait; then it lets three runs pause
 on a stock process worker against the same server, and prints both sides and the ratio.
 """
 
@@ -70,9 +70,7 @@ def memory(process: psutil.Process) -> int:
 
 def bring_into_review(papertray: Installation, count: int) -> list[str]:
     content = invoice(total="120.00")
-    tasks: list[str] = []
-    for number in range(count):
-        tasks.append(papertray.submit(content, name=f"{number}.pdf"))
+    tasks = [papertray.submit(content, name=f"{number}.pdf") for number in range(count)]
     began = time.monotonic()
 
     def all_parked() -> bool:
@@ -101,7 +99,7 @@ async def decide(papertray: Installation, tasks: list[str], at_once: int) -> lis
                     f"/tasks/{task}/complete", json={"values": {"total": "119.00"}}
                 )
                 answer.raise_for_status()
-                while (await client.get(f"/tasks/{task}")).json()["state"] != "completed":
+                while (await client.get(f"/tasks/{task}")).json()["state"] != "completed":  # noqa: ASYNC110  # the API tells those who ask
                     await asyncio.sleep(0.02)
                 seconds.append(time.perf_counter() - began)
 

@@ -56,10 +56,7 @@ async def put_into(task: Task, state: State) -> Task:
     async with database().writing() as session:
         return (
             await session.execute(
-                update(Task)
-                .where(col(Task.id) == task.id)
-                .values(**{"state": state})
-                .returning(Task)
+                update(Task).where(col(Task.id) == task.id).values(state=state).returning(Task)
             )
         ).scalar_one()
 
@@ -111,9 +108,7 @@ async def test_a_lease_that_ran_out_holds_nobody_back(
 ) -> None:
     await verbs.claim(alice, waiting.public_id)
     async with database().writing() as session:
-        await session.execute(
-            update(Task).values(claimed_until=now() - timedelta(seconds=1))
-        )
+        await session.execute(update(Task).values(claimed_until=now() - timedelta(seconds=1)))
     assert verbs.holder(await verbs.claim(bob, waiting.public_id)) == "bob@example.com"
 
 
@@ -160,7 +155,10 @@ async def test_complete_keeps_the_decision_and_wakes_the_run(alice: Caller, wait
     done = await verbs.complete(alice, waiting.public_id, RIGHT, note="checked")
     assert done.state is State.RUNNING
     assert done.decision == {
-        "round": 1, "decision": "complete", "actor": "alice@example.com", "note": "checked",
+        "round": 1,
+        "decision": "complete",
+        "actor": "alice@example.com",
+        "note": "checked",
     }
     assert (await outbox())[-1] == (OutboxKind.RESUME, {"round": 1, "decision": "complete"})
     async with database().reading() as session:
@@ -199,8 +197,10 @@ async def test_of_many_that_decide_at_once_one_wins(
     alice: Caller, bob: Caller, waiting: Task
 ) -> None:
     results = await asyncio.gather(
-        *(DECIDING[("complete", "discard")[n % 2]]((alice, bob)[n % 2], waiting.public_id)
-          for n in range(16)),
+        *(
+            DECIDING[("complete", "discard")[n % 2]]((alice, bob)[n % 2], waiting.public_id)
+            for n in range(16)
+        ),
         return_exceptions=True,
     )
     assert sum(isinstance(result, Task) for result in results) == 1
