@@ -6,6 +6,7 @@ PDFium has no limits of its own and is not thread-safe: only ever call this in a
 import ctypes
 import logging
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ POINTS_PER_INCH = 72
 _MAX_SIDE_PIXELS = 32_767
 """Longest side of an image that tesseract takes."""
 
+_MAX_CONTENT_BYTES = 256 * 2**20
+"""Of one page, unpacked. PDFium needs about twice as much memory."""
+
+_MAX_INFLATION = 1032
+"""What deflate can do at most, times the packed size."""
+
+_CHUNK_BYTES = 2**20
+
 _PASSWORD_ERRORS = {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
 
 
@@ -61,15 +70,20 @@ def examine(path: Path, folder: Path) -> PdfFacts:
         LimitExceededError: too many pages, or one whose box is too large.
     """
     try:
-        return PdfFacts(path, _sizes(path))
+        facts = PdfFacts(path, _sizes(path))
     except pypdfium2.PdfiumError as error:
         if error.err_code in _PASSWORD_ERRORS:
             raise EncryptedFileError from error
+    else:
+        _check_contents(path)
+        return facts
     repaired = _repaired(path, folder)
     try:
-        return PdfFacts(repaired, _sizes(repaired))
+        facts = PdfFacts(repaired, _sizes(repaired))
     except (pypdfium2.PdfiumError, NoPagesError) as error:
         raise DamagedFileError from error
+    _check_contents(repaired)
+    return facts
 
 
 def _sizes(path: Path) -> list[tuple[float, float]]:
@@ -102,7 +116,9 @@ def _sizes(path: Path) -> list[tuple[float, float]]:
 def _repaired(path: Path, folder: Path) -> Path:
     target = folder / "repaired.pdf"
     try:
-        with pikepdf.open(path) as pdf:
+        with pikepdf.open(path, suppress_warnings=True) as pdf:
+            if not pdf.pages and not pdf.get_warnings():
+                raise NoPagesError
             # Streams are copied as they are: decoding one could fill the memory.
             pdf.save(
                 target, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none
@@ -112,6 +128,51 @@ def _repaired(path: Path, folder: Path) -> Path:
     except (pikepdf.PdfError, ValueError, RuntimeError) as error:
         raise DamagedFileError from error
     return target
+
+
+def _check_contents(path: Path) -> None:
+    """Look whether the contents of a page would fill the memory when they are unpacked."""
+    try:
+        with pikepdf.open(path, suppress_warnings=True) as pdf:
+            for number, page in enumerate(pdf.pages, 1):
+                contents = page.obj.get("/Contents")
+                streams = contents if isinstance(contents, pikepdf.Array) else [contents]
+                sizes = (_unpacked_size(s) for s in streams if isinstance(s, pikepdf.Stream))
+                if sum(sizes) > _MAX_CONTENT_BYTES:
+                    raise LimitExceededError(
+                        f"Page {number} unpacks to more than {_MAX_CONTENT_BYTES} bytes.",
+                        page_number=number,
+                        limit_bytes=_MAX_CONTENT_BYTES,
+                    )
+    except pikepdf.PdfError:
+        return  # PDFium reads it all the same, and the limits of the process hold
+
+
+def _unpacked_size(stream: pikepdf.Stream) -> int:
+    """The size of a stream once it is inflated, counted no further than is needed."""
+    packed = stream.read_raw_bytes()
+    filters = stream.get("/Filter")
+    names = list(filters) if isinstance(filters, pikepdf.Array) else [filters]
+    if names.count(pikepdf.Name.FlateDecode) == 0:
+        return len(packed)
+    if len(packed) * _MAX_INFLATION <= _MAX_CONTENT_BYTES and len(names) == 1:
+        return len(packed)  # it cannot be too large, so it need not be counted
+    try:
+        for name in names[:-1]:
+            if name != pikepdf.Name.FlateDecode:
+                return len(packed)
+            packed = zlib.decompressobj().decompress(packed, _MAX_CONTENT_BYTES + 1)
+        return _inflated_size(packed)
+    except zlib.error:
+        return len(packed)
+
+
+def _inflated_size(packed: bytes) -> int:
+    size, unpacker = 0, zlib.decompressobj()
+    while packed and size <= _MAX_CONTENT_BYTES:
+        size += len(unpacker.decompress(packed, _CHUNK_BYTES))
+        packed = unpacker.unconsumed_tail
+    return size
 
 
 @contextmanager
