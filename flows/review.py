@@ -55,7 +55,7 @@ class Seat:
 SEAT: ContextVar[Seat | None] = ContextVar("seat", default=None)
 
 
-async def wait_for_person(form: type[Form], *, key: str) -> Form:
+async def wait_for_person(form: type[Form], *, key: str, description: str = "") -> Form:
     """Wait until a person has filled in a form; for weeks, if need be.
 
     The wait is Prefect's own `pause_flow_run`. After `review_attended_seconds`, and when its
@@ -65,6 +65,7 @@ async def wait_for_person(form: type[Form], *, key: str) -> Form:
     Args:
         form: with at least one required field, or it could be sent without a decision.
         key: of this round; a flow never waits twice under one key.
+        description: what the person reads above the form, in Markdown.
 
     Returns:
         The filled form.
@@ -77,17 +78,28 @@ async def wait_for_person(form: type[Form], *, key: str) -> Form:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("only a flow can wait for a person")
-    wait = _Wait(context.flow_run.id, form, key, SEAT.get() or Seat(), on_stock=SEAT.get() is None)
+    seat = SEAT.get()
+    wait = _Wait(context.flow_run.id, form, key, description, seat or Seat(), on_stock=seat is None)
     return cast(Form, await wait.result())
 
 
 class _Wait:
     """One round of waiting."""
 
-    def __init__(self, run_id: UUID, form: type[RunInput], key: str, seat: Seat, *, on_stock: bool):
+    def __init__(
+        self,
+        run_id: UUID,
+        form: type[RunInput],
+        key: str,
+        description: str,
+        seat: Seat,
+        *,
+        on_stock: bool,
+    ):
         self.run_id = run_id
         self.form = form
         self.key = key
+        self.description = description
         self.seat = seat
         self.on_stock = on_stock
         self.keyset: Keyset = keyset_from_base_key(f"paused-{key}")

@@ -52,6 +52,7 @@ from store.ids import now
 from store.lifecycle import amend
 from store.models import Document, File, Page, Task
 from store.project_file import ProjectFile, WhenReview
+from store.settings import settings
 from store.states import Event, State
 
 
@@ -128,11 +129,19 @@ async def have_it_reviewed(run: TaskRun) -> None:
         await _ask(run, project, reason)
     while run.task.state is State.IN_REVIEW:
         round_ = run.task.review_round
-        answer = await wait_for_person(review_form(project), key=f"review-{round_}")
+        answer = await wait_for_person(
+            review_form(project), key=f"review-{round_}", description=_what_to_do(run.task)
+        )
         await run.reload()
         if run.task.state is State.IN_REVIEW and run.task.review_round == round_:
             # Nobody decided in the store: the run was resumed in Prefect.
             await _take_answer(run, project, answer)
+
+
+def _what_to_do(task: Task) -> str:
+    """What stands above the form in the Prefect UI; names of fields, never their values."""
+    page = f"{settings().effective_public_url}/review/{task.public_id}"
+    return f"**Why:** {task.review_reason}\n\n[Look at the page and its fields]({page})"
 
 
 def _is_decided(task: Task) -> bool:
