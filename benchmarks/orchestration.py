@@ -316,9 +316,10 @@ async def bench(database: str | None, folder: Path, ways: list[str], stock_runs:
                     deployment = await engine.deploy(
                         Deployment(pool, "benchmarks.orchestration.lifecycle", "default"), pool
                     )
+                else:
+                    deployment = None
                 with process(command, log, **through) as started:
-                    if way == "serve":
-                        deployment = await served_deployment(pool)
+                    deployment = deployment or await served_deployment(pool)
                     tree = Tree(started.pid)
                     burst, single = (50, 40) if way == "papertray" else (stock_runs, 5)
                     found.append(

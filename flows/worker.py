@@ -15,7 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final, cast
@@ -71,6 +71,9 @@ LOOK_AGAIN_SECONDS: Final = (0.05, 0.15, 0.5, 1.0)
 
 UNFOLLOWED_SECONDS: Final = 1.0
 """How often it is asked while events do not come."""
+
+LATE_EVENT_SECONDS: Final = 120.0
+"""How late an event can be: on connecting, Prefect tells those of the last minute again."""
 
 LEFT_SECONDS: Final = 15.0
 """How long a run that has parked itself is looked after."""
@@ -241,6 +244,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         self._turn = asyncio.Semaphore(FORCED_AT_ONCE)
         self._wake = asyncio.Event()
         self._wanted: dict[UUID, int] = {}
+        self._claimed_at: dict[UUID, datetime] = {}
         self._has_backlog = False
         self._hints: dict[UUID, int] = {}
         self._hinted = asyncio.Event()
@@ -418,6 +422,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             if room <= 0 or self._is_stopping:
                 self._has_backlog = True
                 return
+            asked_at = now()
             found = await self._scheduled(room)
             self._last_polled_time = now()
             self._has_backlog = len(found) >= room
@@ -428,6 +433,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             fresh = {one.id: one for one in found if one.id not in self._held}
             claimed = await engine.claim(fresh, this_worker().id)
             for run_id in claimed:
+                self._claimed_at[run_id] = asked_at
                 self._begin(fresh[run_id])
 
     async def _scheduled(self, limit: int) -> list[FlowRun]:
@@ -561,12 +567,22 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                 name = event.resource.get("prefect.state-name")
                 if held is None:
                     if event.resource["prefect.state-type"] == "SCHEDULED":
-                        self._wanted[run_id] = 0
-                        self._wake.set()
+                        self._want(run_id, event.occurred)
                 elif name != "Paused" and (name != "Running" or held.seat.waits):
                     self._hint(run_id)
         finally:
             self._is_following = False
+
+    def _want(self, run_id: UUID, since: datetime) -> None:
+        """Look for a run that was scheduled, unless it was claimed since: events can be late."""
+        claimed_at = self._claimed_at.get(run_id)
+        if claimed_at is None or claimed_at < since:
+            self._wanted[run_id] = 0
+            self._wake.set()
+
+    def _forget_claims(self) -> None:
+        late = now() - timedelta(seconds=LATE_EVENT_SECONDS)
+        self._claimed_at = {run: at for run, at in self._claimed_at.items() if at > late}
 
     def _followed(self) -> None:
         self._is_following = True
@@ -647,6 +663,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                     await self._poll()
                 await self._look(list(self._held))
                 await self._look_at_left()
+                self._forget_claims()
                 for run_id in list(self._unreported):
                     await engine.take_over(run_id)
                     self._unreported.discard(run_id)
