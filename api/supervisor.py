@@ -193,12 +193,12 @@ class Supervisor:
         if self.plan.own_prefect:
             await self._spawn(self.prefect)
         await self._spawn(self.serve)
+        # It waits for the server by itself; until then it is busy with its imports.
+        await self._spawn(self.worker)
+        self._keep(self.worker)
         if self.plan.own_prefect:
             await self._until_answers(self.prefect, f"{self.plan.prefect_url}/health")
             self._keep(self.prefect)
-        # The worker registers the deployments when it begins, so it needs the server.
-        await self._spawn(self.worker)
-        self._keep(self.worker)
         await self._until_answers(self.serve, f"{self.plan.url}/healthz")
         self._keep(self.serve)
 

@@ -48,6 +48,9 @@ NOT_FOR_THE_DEMO = (
 
 FINAL = frozenset({"completed", "filtered", "discarded", "failed", "timed_out", "canceled"})
 
+SETTLED = FINAL | {"in_review"}
+"""Nothing happens any more until somebody does something."""
+
 COLOURS = {
     "queued": "dim",
     "running": "cyan",
@@ -64,11 +67,13 @@ class Sample:
 
     path: Path
     expected: Mapping[str, Any]
+    """`fields` as they are found, and what a person corrects of them in `review`."""
     task: dict[str, Any] = field(default_factory=dict[str, Any])
     documents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     files: list[Path] = field(default_factory=list[Path])
     moves: list[str] = field(default_factory=list[str])
-    seconds: float = 0.0
+    sent_at: float = 0.0
+    moved_at: float = 0.0
 
     @property
     def state(self) -> str:
@@ -182,7 +187,8 @@ async def _take_through(
         async with asyncio.timeout(WORK_SECONDS), _shown(samples, options) as look:
             for sample in samples:
                 sample.task = await _send(http, sample, project["name"])
-            await _follow(http, samples, look, FINAL | {"in_review"})
+                sample.sent_at = time.monotonic()
+            await _follow(http, samples, look, SETTLED)
         for sample in samples:
             if sample.state == "in_review":
                 await _review(http, sample, options)
@@ -218,7 +224,6 @@ async def _send(http: httpx.AsyncClient, sample: Sample, project: str) -> dict[s
 async def _follow(
     http: httpx.AsyncClient, samples: Sequence[Sample], look: Look, settled: frozenset[str]
 ) -> None:
-    began = time.monotonic()
     while True:
         for sample in samples:
             if sample.moves and sample.state in FINAL:
@@ -226,7 +231,7 @@ async def _follow(
             sample.task = await _call(http, "GET", f"/v1/tasks/{sample.task['id']}")
             if sample.moves[-1:] != [sample.state]:
                 sample.moves.append(sample.state)
-                sample.seconds += time.monotonic() - began
+                sample.moved_at = time.monotonic()
                 look(sample)
         if all(sample.state in settled for sample in samples):
             return
@@ -237,10 +242,10 @@ async def _follow(
 async def _shown(samples: Sequence[Sample], options: Options) -> AsyncIterator[Look]:
     """Each task's moves: drawn anew on a terminal, a line each elsewhere."""
     if options.json or not sys.stdout.isatty():
+        width = max(len(sample.path.name) for sample in samples)
 
         def tell(sample: Sample) -> None:
-            step = sample.task["progress"]["step"]
-            options.tell(f"  {sample.path.name:<24} {sample.state:<10} {step}")
+            options.tell(f"{_seconds(sample):>8} {sample.path.name:<{width}}  {sample.state}")
 
         yield tell
         return
@@ -250,17 +255,23 @@ async def _shown(samples: Sequence[Sample], options: Options) -> AsyncIterator[L
 
 
 def _moves(samples: Sequence[Sample]) -> Table:
-    drawn = Table("document", "", "moves", "step", box=None, pad_edge=False, header_style="bold")
+    drawn = Table("document", "", "moves", "", "step", box=None, pad_edge=False)
     for sample in samples:
-        colour = COLOURS.get(sample.state, "")
+        colour = COLOURS.get(sample.state, "white")
         moves = " → ".join(sample.moves)
         progress = sample.task.get("progress", {})
         step = progress.get("step", "")
         if progress.get("total"):
             step += f" {progress['current']}/{progress['total']}"
-        mark: Any = "" if sample.state in FINAL | {"in_review"} else _SPINNER
-        drawn.add_row(cell(sample.path.name), mark, f"[{colour or 'white'}]{moves}", step)
+        mark: Any = "" if sample.state in SETTLED else _SPINNER
+        drawn.add_row(cell(sample.path.name), mark, f"[{colour}]{moves}", _seconds(sample), step)
     return drawn
+
+
+def _seconds(sample: Sample) -> str:
+    """From when it was sent to its last move, or to now while it is on its way."""
+    until = sample.moved_at if sample.state in SETTLED else time.monotonic()
+    return f"{until - sample.sent_at:.1f} s"
 
 
 def _say_nothing(sample: Sample) -> None:
@@ -273,7 +284,7 @@ _SPINNER = Spinner("dots")
 async def _review(http: httpx.AsyncClient, sample: Sample, options: Options) -> None:
     """What a person does on the review page: claim, correct, complete."""
     task = sample.task
-    values = sample.expected.get("review", {})
+    values = sample.expected["review"]
     options.tell(f"{sample.path.name} waits for a person: {task['review']['reason']}")
     options.tell(f"  its page:    {task['links']['review']}")
     await _call(http, "POST", f"/v1/tasks/{task['id']}/claim", json={})
@@ -321,17 +332,17 @@ def _show_results(samples: Sequence[Sample], plan: Plan, options: Options) -> No
 
 def differences(sample: Sample) -> list[str]:
     """Where a task is not what `expected.json` says, in words."""
-    name, right = sample.path.name, sample.expected
+    name, review = sample.path.name, sample.expected["review"]
     wrong: list[str] = []
-    if sample.state != right["state"]:
-        wrong.append(f"{name}: {sample.state}, not {right['state']}")
-    if ("in_review" in sample.moves) != bool(right.get("review") is not None):
-        wrong.append(f"{name}: {'was' if 'in_review' in sample.moves else 'was not'} in review")
-    fields: dict[str, Any] = sample.documents[0]["fields"] if sample.documents else {}
-    for field_name, value in right.get("fields", {}).items():
-        got = fields.get(field_name, {}).get("value")
+    if sample.state != "completed":
+        wrong.append(f"{name}: {sample.state}, not completed")
+    if ("in_review" in sample.moves) != bool(review):
+        wrong.append(f"{name}: {'waited' if not review else 'did not wait'} for a person")
+    found: dict[str, Any] = sample.documents[0]["fields"] if sample.documents else {}
+    for field_name, value in {**sample.expected["fields"], **review}.items():
+        got = found.get(field_name, {}).get("value")
         if got != value:
             wrong.append(f"{name}: {field_name} is {got!r}, not {value!r}")
-    if right["state"] == "completed" and not sample.files:
+    if not sample.files:
         wrong.append(f"{name}: made no files")
     return wrong

@@ -22,7 +22,7 @@ from store.settings import settings
 
 log = logging.getLogger("papertray.cli")
 
-PREFECT_RETRY_SECONDS = 2.0
+PREFECT_RETRY_SECONDS = 1.0
 
 
 async def up(
@@ -175,7 +175,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
                 await ensure_deployed()
                 break
             except PrefectUnreachableError as error:
-                log.warning("%s Trying again in %.0f s.", error.message, PREFECT_RETRY_SECONDS)
+                log.warning("%s Trying again in %g s.", error.message, PREFECT_RETRY_SECONDS)
                 await asyncio.sleep(PREFECT_RETRY_SECONDS)
         name = name or this_worker().name
         await PapertrayWorker(settings().work_pool, name=name).start()
