@@ -270,6 +270,8 @@ def _moves(samples: Sequence[Sample]) -> Table:
 
 def _seconds(sample: Sample) -> str:
     """From when it was sent to its last move, or to now while it is on its way."""
+    if not sample.sent_at:
+        return ""
     until = sample.moved_at if sample.state in SETTLED else time.monotonic()
     return f"{until - sample.sent_at:.1f} s"
 

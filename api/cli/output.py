@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,13 @@ class Options:
         """Say to a person what goes on; a program that reads JSON hears nothing of it."""
         if not self.json:
             console().print(line, markup=False, highlight=False)
+
+    def busy(self, line: str) -> AbstractContextManager[object]:
+        """Show on a terminal that something takes a while."""
+        terminal = console()
+        if self.json or not terminal.is_terminal:
+            return nullcontext()
+        return terminal.status(line)
 
 
 DEFAULTS = Options()

@@ -85,7 +85,8 @@ async def running_here(
     try:
         starting = asyncio.create_task(supervisor.start(_prepare))
         asked = asyncio.create_task(stop.wait())
-        await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
+        with options.busy("the first time takes longest"):
+            await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
         if starting.done():
             await starting  # raises what kept it from starting
