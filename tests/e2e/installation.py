@@ -85,7 +85,8 @@ class Installation:
 
     def kill(self, part: str) -> None:
         """kill -9, children and all; `up` starts it again."""
-        os.killpg(self.pid(part), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # killed before, and not yet started again
+            os.killpg(self.pid(part), signal.SIGKILL)
 
     def log(self, part: str) -> str:
         with contextlib.suppress(FileNotFoundError):

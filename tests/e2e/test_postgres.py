@@ -1,0 +1,133 @@
+"""The same on PostgreSQL: the store, its races, and a whole Papertray with Prefect on it, too."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import select
+
+from flows import verbs
+from store.access import Caller
+from store.blobs import blobs
+from store.database import alembic_config, database, migrate
+from store.errors import ConflictError
+from store.models import Outbox, Task
+from store.organizations import organization_named
+from store.settings import settings
+from store.states import Actor
+from tests.documents import invoice, project, scan
+from tests.e2e.installation import Installation
+from tests.postgres import create_database, running_postgres
+from tests.unit.flows.conftest import PROJECT, bytes_of, make_wait
+
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "server") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def store_url(server: str) -> str:
+    url = create_database(server, "store")
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+async def alice(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Caller]:
+    monkeypatch.setenv("PAPERTRAY_HOME", str(tmp_path))
+    monkeypatch.setenv("PAPERTRAY_DATABASE_URL", store_url)
+    for cached in (settings, database, blobs):
+        cached.cache_clear()
+    yield Caller(await organization_named(tmp_path.name), Actor("alice@example.com", "tests"))
+    await database().close()
+    for cached in (settings, database, blobs):
+        cached.cache_clear()
+
+
+async def waiting_task(alice: Caller) -> Task:
+    await verbs.install_project(alice, PROJECT)
+    file = await verbs.take_file(alice, name="a.pdf", chunks=bytes_of(b"%PDF-1.7 made up"))
+    return await make_wait(await verbs.submit_process(alice, project="invoices", file_id=file.id))
+
+
+def test_the_migrations_make_what_the_models_say(store_url: str) -> None:
+    command.check(alembic_config(store_url))
+
+
+def test_the_schema_goes_back_and_forth(server: str) -> None:
+    url = create_database(server, "back_and_forth")
+    migrate(url)
+    command.downgrade(alembic_config(url), "base")
+    migrate(url)
+    command.check(alembic_config(url))
+
+
+def test_two_that_migrate_at_once_do_not_disturb_each_other(server: str) -> None:
+    url = create_database(server, "at_once")
+    code = f"from store.database import migrate; migrate({url!r})"
+    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    command.check(alembic_config(url))
+
+
+async def test_of_many_that_decide_at_once_one_wins(alice: Caller) -> None:
+    task = await waiting_task(alice)
+    results = await asyncio.gather(
+        *(
+            verbs.complete(alice, task.public_id, {"total": "10.00"})
+            if n % 2
+            else verbs.discard(alice, task.public_id)
+            for n in range(16)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, Task) for result in results) == 1, results
+    assert sum(isinstance(result, ConflictError) for result in results) == 15, results
+    async with database().reading() as session:
+        calls = (await session.execute(select(Outbox).where(Outbox.task_id == task.id))).scalars()  # pyright: ignore[reportArgumentType]  # a column
+        assert [call.kind for call in calls] == ["submit", "resume"]
+
+
+async def test_clients_that_race_for_the_next_task_get_different_ones(alice: Caller) -> None:
+    for _ in range(4):
+        await waiting_task(alice)
+    got = await asyncio.gather(*(verbs.next_task(alice) for _ in range(8)))
+    ids = [task.id for task in got if task]
+    assert len(ids) == len(set(ids)) == 4
+
+
+def test_papertray_and_prefect_run_on_postgresql(server: str, tmp_path: Path) -> None:
+    papertray = Installation(
+        tmp_path / "home",
+        PAPERTRAY_DATABASE_URL=create_database(server, "papertray"),
+        PREFECT_SERVER_DATABASE_CONNECTION_URL=create_database(server, "prefect"),
+    )
+    papertray.start()
+    try:
+        papertray.install(project())
+        clear = [papertray.submit(invoice()), papertray.submit(scan(invoice()))]
+        unclear = papertray.submit(invoice(total="120.00"))
+        papertray.until(unclear, "in_review")
+        papertray.until_run(unclear, "Suspended")
+        papertray.kill("worker")
+        answer = papertray.api.post(
+            f"/tasks/{unclear}/complete", json={"values": {"total": "119.00"}}
+        )
+        assert answer.status_code == 200
+        for task in (*clear, unclear):
+            papertray.until(task, "completed", seconds=90)
+            papertray.until_run(task, "Completed")
+        assert not (papertray.home / "papertray.db").exists()
+        assert not (papertray.home / "prefect" / "prefect.db").exists()
+    finally:
+        papertray.stop()
