@@ -307,12 +307,17 @@ async def ensure_pool(pool: str) -> None:
             "/work_pools/",
             {"name": pool, "type": POOL_TYPE, "base_job_template": JOB_TEMPLATE},
         )
-    there = {queue["name"] for queue in await call("POST", f"/work_pools/{pool}/queues/filter", {})}
-    for priority, queue in enumerate(QUEUES, start=1):
-        if queue not in there:
+    found = await call("POST", f"/work_pools/{pool}/queues/filter", {})
+    priorities = {queue["name"]: queue["priority"] for queue in found}
+    for queue in QUEUES:
+        if queue not in priorities:
             with suppress(ConflictError):
-                body = {"name": queue, "priority": priority}
-                await call("POST", f"/work_pools/{pool}/queues", body)
+                await call("POST", f"/work_pools/{pool}/queues", {"name": queue})
+    order = [priorities.get(queue, 0) for queue in QUEUES]
+    if order != sorted(order) or 0 in order:
+        # `prefect deploy` makes the queues that it needs, each behind those that are there.
+        for priority, queue in enumerate(QUEUES, start=1):
+            await call("PATCH", f"/work_pools/{pool}/queues/{queue}", {"priority": priority})
 
 
 async def deploy(deployment: Deployment, pool: str) -> UUID:
