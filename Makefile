@@ -33,12 +33,12 @@ check: setup ## Verify formatting, style, types, the direction of imports and th
 	$(BIN)/pyright
 	@$(BIN)/lint-imports --no-logo --no-cache
 ifneq ($(GENERATED),)
-	$(BIN)/cog --check --diff $(GENERATED)
+	$(BIN)/cog -P -I . --check --diff $(GENERATED)
 endif
 
 docs: setup ## Write the generated parts of README.md and docs/ anew
 ifneq ($(GENERATED),)
-	$(BIN)/cog -r $(GENERATED)
+	$(BIN)/cog -P -I . -r $(GENERATED)
 endif
 
 bench: setup ## Run the benchmarks; each prints both sides and the ratio
