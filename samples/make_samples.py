@@ -129,7 +129,7 @@ PRINTER = Invoice(
     ["Saltram Theatre Trust", "1 Stage Door Lane", "Plymouth PL2 1AA"],
     ENGLISH,
     [
-        ("Invoice number:", "HPW 55120"),
+        ("Invoice number:", "HPW-55120"),
         ("Invoice date:", "19/01/2026"),
         ("Order:", "Spring season"),
     ],

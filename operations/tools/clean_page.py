@@ -53,7 +53,7 @@ def skew_degrees(page: Image.Image) -> float:
     level = sharpness(0)
     coarse = _best(sharpness, 0.0, _MAX_SKEW_DEGREES, _COARSE_DEGREES)
     fine = _best(sharpness, coarse, _COARSE_DEGREES, _FINE_DEGREES)
-    if abs(fine) < MIN_SKEW_DEGREES or sharpness(fine) < _MIN_GAIN * level:
+    if abs(fine) < MIN_SKEW_DEGREES or sharpness(fine) <= _MIN_GAIN * level:
         return 0.0
     return round(fine, 2)
 

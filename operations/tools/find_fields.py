@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -258,7 +258,8 @@ class _Finder:
             words = [row.words[n] for n in numbers]
             found = list(self._read(field, words, place, score))
             yield from found
-            if found:
+            # What follows the label at once is its value; else the next column may have it.
+            if any(one.score >= place.score for one in found):
                 return
 
     def _next_label(self, row: _Row, start: int) -> int:
@@ -301,7 +302,9 @@ class _Finder:
         self, field: FieldPart, words: Sequence[Word], place: _Place, score: float
     ) -> Iterator[_Candidate]:
         """What of some words beside or below a label can be the value."""
-        text = _Text(_without_colon(words))
+        # A mark between the columns, so that `3` in one and `300.00` in the next are two numbers.
+        ends = {id(segment.words[-1]): "\t" for segment in place.row.line}
+        text = _Text(_without_colon(words), ends)
         for rank, (start, end) in enumerate(_spans(field, text.text)):
             reading = read_value(field.type, text.text[start:end], self._custom)
             used = text.words_of(start, end)
@@ -323,7 +326,7 @@ class _Finder:
         for page, rows in _by_page(self._rows):
             text = _Text(
                 [word for row in rows for word in row.words],
-                breaks={id(row.words[-1]) for row in rows},
+                {id(row.words[-1]): "\n" for row in rows},
             )
             row_of = {id(word): row.index for row in rows for word in row.words}
             for start, end in _matches(field, text.text):
@@ -377,14 +380,20 @@ def _directness(field: FieldPart, before: str, rank: int) -> float:
 class _Text:
     """Words as one text, in which each character knows its word."""
 
-    def __init__(self, words: Sequence[Word], breaks: set[int] | None = None):
+    def __init__(self, words: Sequence[Word], ends: Mapping[int, str]):
+        """Put words together.
+
+        Args:
+            words: in order.
+            ends: what comes after a word, by its identity, where it is no space.
+        """
         parts: list[str] = []
         self._spans: list[tuple[int, int, Word]] = []
         at = 0
         for word in words:
             parts.append(word.text)
             self._spans.append((at, at + len(word.text), word))
-            parts.append("\n" if breaks and id(word) in breaks else " ")
+            parts.append(ends.get(id(word), " "))
             at += len(word.text) + 1
         self.text = "".join(parts)
 

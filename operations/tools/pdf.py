@@ -4,6 +4,7 @@ PDFium has no limits of its own and is not thread-safe: only ever call this in a
 """
 
 import ctypes
+import itertools
 import logging
 import math
 import zlib
@@ -339,7 +340,10 @@ def lay_under(
     if pikepdf.Name.Resources not in page.obj:
         page.obj.Resources = page.resources  # inherited; a new dictionary would hide them
     form = document.copy_foreign(layer.as_form_xobject())
-    name = page.add_resource(form, pikepdf.Name.XObject)
+    taken = page.obj.Resources.get("/XObject", {})
+    # Counted, not drawn by lot, so that the same input gives the same bytes.
+    name = next(n for k in itertools.count(1) if (n := pikepdf.Name(f"/Text{k}")) not in taken)
+    page.add_resource(form, pikepdf.Name.XObject, name)
     page.contents_add(b"q %s cm %s Do Q\n" % (matrix.encode(), str(name).encode()), prepend=True)
 
 

@@ -1,6 +1,7 @@
 """Text layers laid under the pages of a PDF, which themselves stay as they are."""
 
 import io
+import logging
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,6 +15,9 @@ from pikepdf import Matrix
 from operations.tools import images, pdf
 from operations.tools.file_type import PDF, readable_type
 from store.errors import DamagedFileError, PageRangeError
+
+# It tells of what it does with transparency and resolutions, which is what is wanted of it.
+logging.getLogger("img2pdf").setLevel(logging.ERROR)
 
 _DEFAULT_DPI = 300
 
