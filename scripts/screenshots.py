@@ -1,4 +1,4 @@
-"""Take the screenshots of the review pages for the docs: `python -m scripts.screenshots`.
+"""Take the screenshots for the docs: `python -m scripts.screenshots`.
 
 They show made-up documents, so they can be taken anew whenever the pages change.
 """
@@ -11,6 +11,8 @@ from PIL import Image
 from playwright.async_api import Page
 
 from tests.browser import open_browser, signed_in_page
+from tests.documents import invoice, project
+from tests.e2e.installation import Installation
 from tests.review_site import ANA, Site, fill
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -44,9 +46,40 @@ async def _save(page: Page, name: str) -> None:
     print(f"{path.relative_to(FOLDER.parents[1])}: {path.stat().st_size / 1000:.0f} kB")
 
 
+async def _take_prefect(papertray: Installation, run_id: str) -> None:
+    """The run of a task that waits, and the form that ends the wait, in the Prefect UI."""
+    address = str(papertray.prefect.base_url).partition("/api")[0]
+    async with open_browser() as browser:
+        page = await browser.new_page(viewport=WINDOW)
+        await page.goto(f"{address}/runs/flow-run/{run_id}")
+        await page.get_by_text("Artifacts", exact=True).last.click()
+        await page.get_by_text("fields").first.wait_for()
+        await page.wait_for_timeout(3000)  # until the graph stands still
+        await _save(page, "prefect-run")
+        await page.get_by_role("button", name="Resume").click()
+        await page.get_by_text("Decision", exact=True).wait_for()
+        await page.wait_for_timeout(1000)
+        await _save(page, "prefect-form")
+
+
+def _prefect(home: Path) -> None:
+    papertray = Installation(home)
+    papertray.start()
+    try:
+        papertray.install(project())
+        task = papertray.submit(invoice(total="120.00"))
+        papertray.until(task, "in_review")
+        run = papertray.until_run(task, "Suspended")
+        asyncio.run(_take_prefect(papertray, run["id"]))
+    finally:
+        papertray.stop()
+
+
 def main() -> None:
-    """Make a site with tasks, and take the pictures."""
+    """Make a site with tasks, and a Papertray with a task that waits; take the pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        _prefect(Path(home))
     with tempfile.TemporaryDirectory() as home:
         site = Site(Path(home))
         site.prepare()
