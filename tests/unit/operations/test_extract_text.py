@@ -57,7 +57,8 @@ async def test_markdown_has_headings_columns_lists_and_tables(letter: Path, out:
             "# A \\<title\\> with \\*stars\\*",
             " ".join(LEFT),
             " ".join(RIGHT),
-            "A paragraph across the page ends a line in the middle of a wonderful word and goes on.",
+            "A paragraph across the page ends a line in the middle of a wonderful word and goes"
+            " on.",
             "- first thing\n- second thing\n- third thing",
             "1. first step\n2. second step\n3. third step",
             "| Item | Count | Sum |\n| --- | --- | --- |\n| a \\| b | 2 | 3.00 |\n| c | 4 | 5.00 |",

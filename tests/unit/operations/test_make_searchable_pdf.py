@@ -37,7 +37,8 @@ async def test_the_words_stand_where_they_were_read(name: str, samples: Path, ou
     read = json.loads((out / page.words_file).read_text())["words"]
     found = words_in(made, 1, (page.width_pixels, page.height_pixels))
     assert sorted(word["text"] for word in read) == sorted(word.text for word in found)
-    once = [word for word in read if [w["text"] for w in read].count(word["text"]) == 1]
+    texts = [word["text"] for word in read if any(map(str.isalnum, word["text"]))]
+    once = [word for word in read if texts.count(word["text"]) == 1]
     for word in once:
         place = next(w.box for w in found if w.text == word["text"])
         left, top, right, bottom = word["box"]
@@ -52,12 +53,12 @@ async def test_the_text_leans_with_a_skewed_page_in_a_turned_box(samples: Path, 
     pages, made = await read_and_make(samples / "rotated_skew.pdf", out)
     page = pages.pages[0]
     with pypdfium2.PdfDocument(made) as document:
-        width, height = (round(side * 150 / 72) for side in document[0].get_size())
+        width, height = (round(side * 2) for side in document[0].get_size())
         assert document[0].get_rotation() == 90
     found = words_in(made, 1, (width, height))
     assert len(found) == page.word_count
     with pypdfium2.PdfDocument(made) as document:
-        seen = document[0].render(scale=150 / 72, grayscale=True).to_pil()
+        seen = document[0].render(scale=2, grayscale=True).to_pil()
     long = [word for word in found if len(word.text) > 5]
     inked = [any(seen.crop(word.box).histogram()[:140]) for word in long]
     assert sum(inked) > 0.97 * len(inked)

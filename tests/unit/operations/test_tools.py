@@ -148,7 +148,7 @@ GOOD = "This is a page of good text that says what stands on it, in 25 words or 
         ("\u4d00\u7500\u6c00\u7400\u6900 " * 60, 1.0, Quality.GARBAGE),
         ("a b c d e f g h i j k l " * 20, 1.0, Quality.GARBAGE),
         ("!!% &/( =?) #+* " * 60, 1.0, Quality.GARBAGE),
-        ("Chapter one ........................................ 1 " * 12, 1.0, Quality.GOOD),
+        ("Chapter one ........................................ 1 " * 24, 1.0, Quality.GOOD),
         ("1,204.00 77.10 99.95 12.00 " * 20, 1.0, Quality.GOOD),
     ],
 )
