@@ -38,7 +38,7 @@ async def extract_text(
     """Extract the text of a PDF or an image, with its headings, lists and tables."""
     with scratch_folder() as pages_folder:
         read_params = ReadPagesParams.model_validate(params.model_dump(exclude={"format"}))
-        found = await read(source, read_params, pages_folder)
+        found = await read(source, read_params, pages_folder, with_images=False)
         pages = [pages_folder / page.words_file for page in found.pages]
         target = folder / f"text.{_ENDS[params.format]}"
         await in_child(write_text, pages, params.format, target)

@@ -63,13 +63,15 @@ async def read_pages(source: Path, params: ReadPagesParams, *, folder: Path) -> 
     return await read(source, params, folder)
 
 
-async def read(source: Path, params: ReadPagesParams, folder: Path) -> ReadPagesResult:
+async def read(
+    source: Path, params: ReadPagesParams, folder: Path, *, with_images: bool = True
+) -> ReadPagesResult:
     """Read pages, as a part of any operation."""
     languages = [] if params.mode == "skip" else params.languages
     with scratch_folder() as repairs:
         document = await in_child(examine, source, repairs, languages)
         numbers = pages_of(params.pages, document.page_count)
-        orders = Orders(params.languages, params.dpi, folder, params.mode == "skip")
+        orders = Orders(params.languages, params.dpi, folder, params.mode == "skip", with_images)
         done: list[ReadPage] = []
 
         async def add(pages: Sequence[ReadPage]) -> None:

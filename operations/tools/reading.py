@@ -64,7 +64,8 @@ class ReadPage(BaseModel):
     word_count: int
     """How many words it has."""
     image_file: str
-    """Name of the file with its image: upright and straight, for people to look at."""
+    """Name of the file with its image: upright and straight, for people to look at. Empty where
+    none was asked for."""
     words_file: str
     """Name of the file with its words and their places."""
     text_layer_file: str | None = None
@@ -97,6 +98,8 @@ class Orders:
     """For the files that come of it."""
     never_ocr: bool = False
     """Take pages without a text layer too, with what little they say."""
+    with_images: bool = True
+    """Write the page images too, for people to look at."""
 
 
 def examine(path: Path, folder: Path, languages: Sequence[str]) -> Source:
@@ -139,8 +142,8 @@ def read_as_they_are(source: Source, numbers: Sequence[int], orders: Orders) -> 
         return [page for page in read if page is not None]
     if not orders.never_ocr:
         return []
-    views = ((number, _pictures(source, number, orders.dpi).view) for number in numbers)
-    return [_written(number, TEXT_LAYER, [], view, orders) for number, view in views]
+    views = ((number, _pictures(source, number, orders).view) for number in numbers)
+    return [_written(number, TEXT_LAYER, [], view.size, view, orders) for number, view in views]
 
 
 def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | None:
@@ -152,13 +155,13 @@ def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | 
             quality = judge(words, pdf.image_cover_ratio(page), height)
             if quality is not Quality.GOOD:
                 return None
-        view = pdf.render(page, scale, gray=False)
-    return _written(number, TEXT_LAYER, arranged(words), _in_fewest_colours(view), orders)
+        view = pdf.render(page, scale, gray=False) if orders.with_images else None
+    return _written(number, TEXT_LAYER, arranged(words), (width, height), view, orders)
 
 
 def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
     """Read a page by OCR."""
-    pictures = _pictures(source, number, orders.dpi)
+    pictures = _pictures(source, number, orders)
     turned = 0
     attempt = _attempt(pictures, orders, number)
     if _reads_badly(attempt.words):
@@ -174,7 +177,7 @@ def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
     read = _completed(attempt, pictures, orders)
     words = arranged([_scaled(word, *scale) for word in read])
     pdf.label_layer(attempt.layer, pdf.LayerPlace(number, turned, attempt.skew))
-    found = _written(number, OCR, words, view, orders)
+    found = _written(number, OCR, words, view.size, view, orders)
     return found.model_copy(
         update={
             "text_layer_file": attempt.layer.name,
@@ -272,26 +275,28 @@ def _upright_turn(pictures: _Pictures, orders: Orders, words: Sequence[Word]) ->
     return best if letters[best] > max(_TURN_GAIN * _sure_letters(words), _MIN_TURN_LETTERS) else 0
 
 
-def _pictures(source: Source, number: int, dpi: int) -> _Pictures:
+def _pictures(source: Source, number: int, orders: Orders) -> _Pictures:
     if source.media_type == PDF:
         with pdf.open_page(source.path, number) as page:
-            scale = pdf.scale_for(page.get_size(), dpi)
+            scale = pdf.scale_for(page.get_size(), orders.dpi)
             gray = pdf.render(page, scale, gray=True)
-            view = pdf.render(page, _review_scale(page.get_size()), gray=False)
-        return _Pictures(gray, _in_fewest_colours(view), scale * pdf.POINTS_PER_INCH)
+            view = gray
+            if orders.with_images:
+                view = pdf.render(page, _review_scale(page.get_size()), gray=False)
+        return _Pictures(gray, view, scale * pdf.POINTS_PER_INCH)
     frame = source.frames[number - 1]
     image = images.decode(source.path, frame, number)
     view = image.copy()
     view.thumbnail(
         (_REVIEW_SIDE_PIXELS, _REVIEW_SIDE_PIXELS), Image.Resampling.LANCZOS, reducing_gap=2
     )
-    given = frame.dpi or min(max(max(image.size) / _PAGE_INCHES, 1), dpi)
-    wanted = min(given, dpi) if given >= _MIN_DPI else min(_ENLARGED_DPI, dpi)
+    given = frame.dpi or min(max(max(image.size) / _PAGE_INCHES, 1), orders.dpi)
+    wanted = min(given if given >= _MIN_DPI else _ENLARGED_DPI, orders.dpi)
     gray = image.convert("L")
     if round(wanted) != round(given):
         size = [max(round(side * wanted / given), 1) for side in gray.size]
         gray = gray.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2)
-    return _Pictures(gray, _in_fewest_colours(view), wanted)
+    return _Pictures(gray, view, wanted)
 
 
 def _review_scale(size: tuple[float, float]) -> float:
@@ -320,15 +325,23 @@ def _rounded(word: Word) -> Word:
 
 
 def _written(
-    number: int, method: str, words: list[Word], view: Image.Image, orders: Orders
+    number: int,
+    method: str,
+    words: list[Word],
+    size: tuple[int, int],
+    view: Image.Image | None,
+    orders: Orders,
 ) -> ReadPage:
     stem = file_stem(number)
-    image = orders.folder / f"{stem}.jpg"
-    view.save(image, quality=_REVIEW_QUALITY, optimize=True)
+    image = f"{stem}.jpg" if view is not None and orders.with_images else ""
+    if view is not None and image:
+        target = orders.folder / image
+        _in_fewest_colours(view).save(target, quality=_REVIEW_QUALITY, optimize=True)
+    width, height = size
     said = PageWords(
         number=number,
-        width_pixels=view.width,
-        height_pixels=view.height,
+        width_pixels=width,
+        height_pixels=height,
         method=method,
         words=[_rounded(word) for word in words],
     )
@@ -337,11 +350,11 @@ def _written(
     sure = sum(len(word.text) * word.confidence for word in words)
     return ReadPage(
         number=number,
-        width_pixels=view.width,
-        height_pixels=view.height,
+        width_pixels=width,
+        height_pixels=height,
         method=method,
         confidence=round(sure / letters, 4) if letters else 0.0,
         word_count=len(words),
-        image_file=image.name,
+        image_file=image,
         words_file=f"{stem}.json",
     )
