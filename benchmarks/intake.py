@@ -1,8 +1,8 @@
 """How fast tasks are taken in: beside Prefect's own way, and with Prefect's server stopped.
 
 `python benchmarks/intake.py` sends 500 documents with 8 clients to a real Papertray, and creates
-500 flow runs in its Prefect server the same way; then it freezes the Prefect server (SIGSTOP), sends
-500 more, lets it go on and waits until every task is done.
+500 flow runs in its Prefect server the same way; then it freezes the Prefect server (SIGSTOP),
+sends 500 more, lets it go on and waits until every task is done.
 """
 
 import asyncio

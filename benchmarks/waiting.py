@@ -1,8 +1,8 @@
 """What waiting for a person costs: 1,000 tasks in review, beside stock `pause_flow_run`.
 
 `python benchmarks/waiting.py` measures an idle Papertray, brings 1,000 tasks into review, measures
-it again, decides 100 of them, and 20 more at once while the others wait; then it lets three runs pause
-on a stock process worker against the same server, and prints both sides and the ratio.
+it again, decides 100 of them, and 20 at once while the others wait; then it lets three runs
+pause on a stock process worker against the same server, and prints both sides and the ratio.
 """
 
 import argparse

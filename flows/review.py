@@ -55,7 +55,7 @@ class Seat:
 SEAT: ContextVar[Seat | None] = ContextVar("seat", default=None)
 
 
-async def wait_for_person(form: type[Form], *, key: str, description: str = "") -> Form:
+async def wait_for_person(form: type[Form], *, key: str) -> Form:
     """Wait until a person has filled in a form; for weeks, if need be.
 
     The wait is Prefect's own `pause_flow_run`. After `review_attended_seconds`, and when its
@@ -65,7 +65,6 @@ async def wait_for_person(form: type[Form], *, key: str, description: str = "") 
     Args:
         form: with at least one required field, or it could be sent without a decision.
         key: of this round; a flow never waits twice under one key.
-        description: what the person reads above the form, in Markdown.
 
     Returns:
         The filled form.
@@ -79,7 +78,7 @@ async def wait_for_person(form: type[Form], *, key: str, description: str = "") 
     if context is None or context.flow_run is None:
         raise RuntimeError("only a flow can wait for a person")
     seat = SEAT.get()
-    wait = _Wait(context.flow_run.id, form, key, description, seat or Seat(), on_stock=seat is None)
+    wait = _Wait(context.flow_run.id, form, key, seat or Seat(), on_stock=seat is None)
     return cast(Form, await wait.result())
 
 
@@ -91,7 +90,6 @@ class _Wait:
         run_id: UUID,
         form: type[RunInput],
         key: str,
-        description: str,
         seat: Seat,
         *,
         on_stock: bool,
@@ -99,7 +97,6 @@ class _Wait:
         self.run_id = run_id
         self.form = form
         self.key = key
-        self.description = description
         self.seat = seat
         self.on_stock = on_stock
         self.keyset: Keyset = keyset_from_base_key(f"paused-{key}")

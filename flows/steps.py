@@ -130,7 +130,8 @@ async def have_it_reviewed(run: TaskRun) -> None:
     while run.task.state is State.IN_REVIEW:
         round_ = run.task.review_round
         answer = await wait_for_person(
-            review_form(project), key=f"review-{round_}", description=_what_to_do(run.task)
+            review_form(project).with_initial_data(description=_what_to_do(run.task)),
+            key=f"review-{round_}",
         )
         await run.reload()
         if run.task.state is State.IN_REVIEW and run.task.review_round == round_:

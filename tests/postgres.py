@@ -25,11 +25,10 @@ def _program(name: str) -> str:
 def running_postgres(folder: Path) -> Iterator[str]:
     """A server with nothing in it, on loopback; its address without a database at the end."""
     folder.mkdir(parents=True)
-    as_user: dict[str, str] = {}
+    user: str | None = None
     if os.geteuid() == 0:  # PostgreSQL refuses to be started by root
-        name = next(n for n in ("postgres", "nobody") if n in {u.pw_name for u in pwd.getpwall()})
-        as_user = {"user": name}
-        shutil.chown(folder, name)
+        user = next(n for n in ("postgres", "nobody") if n in {u.pw_name for u in pwd.getpwall()})
+        shutil.chown(folder, user)
         for parent in [folder.parent, *folder.parent.parents]:
             if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                 parent.chmod(parent.stat().st_mode | 0o011)  # only to pass through
@@ -39,7 +38,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
         check=True,
         capture_output=True,
         cwd="/",
-        **as_user,
+        user=user,
     )
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
@@ -59,7 +58,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
             stdout=log,
             stderr=log,
             cwd="/",
-            **as_user,
+            user=user,
         )
     try:
         ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
