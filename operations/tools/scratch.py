@@ -1,5 +1,6 @@
 """Folders for files that live only as long as something works on them."""
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -8,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 from store.settings import settings
 
@@ -23,10 +23,6 @@ def scratch_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-_locks: list[IO[str]] = []
-"""Open for as long as this process lives: the locks on its folders."""
-
-
 @cache
 def _folder_of(process_id: int, root: Path) -> Path:
     """The folder in which this process has its scratch folders.
@@ -38,12 +34,18 @@ def _folder_of(process_id: int, root: Path) -> Path:
     for left in root.iterdir():
         _remove_if_left(left)
     own = Path(tempfile.mkdtemp(prefix=f"{process_id}-", dir=root))
-    # Under its name only once it is locked, so that nobody takes it for one that was left.
-    lock = (own / ".new").open("w")
+    # Under its name only once it is locked, so that nobody takes it for one that was left. It
+    # stays open, and so locked, for as long as this process lives.
+    lock = os.open(own / ".new", os.O_CREAT | os.O_RDWR, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     (own / ".new").rename(own / ".lock")
-    _locks.append(lock)
+    atexit.register(_remove_at_end, process_id, own)
     return own
+
+
+def _remove_at_end(process_id: int, own: Path) -> None:
+    if os.getpid() == process_id:  # not in a fork of it
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def _remove_if_left(folder: Path) -> None:
