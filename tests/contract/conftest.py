@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from operations.tools import scratch
 from store.blobs import blobs
 from store.database import database, migrate
 from store.keys import create_key
@@ -38,10 +37,6 @@ def home(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     _forget()
     yield tmp_path
     _forget()
-    # A process has one home and holds its lock to the end; here it has had one for each test.
-    scratch._folder_of.cache_clear()
-    while scratch._locks:
-        scratch._locks.pop().close()
 
 
 @pytest.fixture
