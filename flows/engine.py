@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import cache
 from typing import Any, Final, cast
@@ -52,6 +52,12 @@ PAGE: Final = 200
 BULK_CREATE: Final = 100
 BULK_SET: Final = 50
 """Most runs that Prefect creates, and changes the state of, in one call."""
+
+MISSED_SECONDS: Final = 90
+"""A housekeeping run that was due longer ago is not made up for."""
+
+REMEMBERED_SECONDS: Final = 3600
+"""How long housekeeping runs that have ended can be looked at."""
 
 RESUME_TRIES: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.05
@@ -743,6 +749,27 @@ def _copy(state: dict[str, Any]) -> dict[str, Any]:
         "data": state["data"],
         "state_details": details,
     }
+
+
+async def tidy_up() -> int:
+    """Delete runs of the housekeeping flows that are of no use; answers how many.
+
+    A schedule goes on making runs while no worker is there, and a night of them would come before
+    the first task. Those that have ended are thousands a day.
+    """
+    housekeeping = [await _deployment_id(one.name) for one in DEPLOYMENTS if one.interval_seconds]
+    of_them = {"deployment_id": {"any_": [str(one) for one in housekeeping]}}
+    missed = (now() - timedelta(seconds=MISSED_SECONDS)).isoformat()
+    old = (now() - timedelta(seconds=REMEMBERED_SECONDS)).isoformat()
+    deleted = 0
+    for useless in (
+        {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": missed}},
+        {"state": {"type": {"any_": ["COMPLETED"]}}, "end_time": {"before_": old}},
+    ):
+        body = {"flow_runs": {**of_them, **useless}, "limit": BULK_SET}
+        while gone := (await call("POST", "/flow_runs/bulk_delete", body))["deleted"]:
+            deleted += len(gone)
+    return deleted
 
 
 async def follow(changed: Callable[[UUID], Awaitable[None]], stop: asyncio.Event) -> None:

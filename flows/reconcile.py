@@ -91,6 +91,7 @@ async def reconcile() -> None:
 async def reconcile_once() -> int:
     """Look at all that may have come apart; answers how many repairs were made."""
     await take_over()
+    await engine.tidy_up()
     repairs = await _submit_forgotten()
     by_run = await _tasks_to_look_at()
     runs = await engine.read_runs(list(by_run))

@@ -176,6 +176,7 @@ async def _show_values(run: TaskRun) -> dict[int, dict[str, Any]]:
         documents = await documents_of(session, run.task)
     values = {document.number: field_values(document) for document in documents}
     await show_fields(list(values.items()))
+    await show_review_link(run.task.public_id)
     return values
 
 
@@ -189,7 +190,6 @@ async def _ask(run: TaskRun, project: ProjectFile, reason: str) -> None:
         review_due_at=now() + project.review.timeout,
         step="review",
     )
-    await show_review_link(run.task.public_id)
 
 
 async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput) -> None:

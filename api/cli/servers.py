@@ -165,7 +165,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
         options: Common options.
     """
     use_known_prefect()
-    from flows.engine import ensure_deployed  # imports Prefect: seconds
+    from flows.engine import ensure_deployed, tidy_up  # imports Prefect: seconds
     from flows.heartbeat import this_worker  # as above
     from flows.worker import PapertrayWorker  # as above
 
@@ -174,6 +174,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
         while True:
             try:
                 await ensure_deployed()
+                await tidy_up()
                 break
             except PrefectUnreachableError as error:
                 log.warning("%s Trying again in %g s.", error.message, PREFECT_RETRY_SECONDS)

@@ -1,12 +1,15 @@
 """A document goes in, is read, waits for a person, and leaves: through real processes."""
 
 import datetime
+import io
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pikepdf
 import pytest
 
 from tests.documents import invoice, project, scan
@@ -31,6 +34,7 @@ def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     installation.install(project())
     yield installation
     installation.stop()
+    assert "database is locked" not in installation.log("prefect")
 
 
 @pytest.fixture
@@ -321,6 +325,47 @@ def test_cancel_reaches_a_task_that_runs_waits_or_is_parked(papertray: Installat
     assert papertray.api.post(f"/tasks/{running}/cancel", json={}).status_code == 409
 
 
+def test_cancel_reaches_a_task_in_the_queue_at_once(papertray: Installation) -> None:
+    pool = "/work_pools/papertray"
+    papertray.prefect.patch(pool, json={"is_paused": True}).raise_for_status()
+    try:
+        ours, theirs = papertray.submit(invoice()), papertray.submit(invoice())
+        for task in (ours, theirs):
+            papertray.until_run(task, "Scheduled")
+        papertray.api.post(f"/tasks/{ours}/cancel", json={}).raise_for_status()
+        papertray.force_state(papertray.run(theirs)["id"], "CANCELLING", "Cancelling")
+        for task in (ours, theirs):
+            papertray.until(task, "canceled", seconds=5)
+            papertray.until_run(task, "Cancelled", seconds=5)
+            assert "task.started" not in papertray.events(task)
+    finally:
+        papertray.prefect.patch(pool, json={"is_paused": False}).raise_for_status()
+
+
+def test_housekeeping_that_was_missed_is_not_made_up_for(papertray: Installation) -> None:
+    found = papertray.prefect.get("/deployments/name/reconcile/reconcile").json()
+    long_ago = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
+    papertray.prefect.patch("/work_pools/papertray", json={"is_paused": True}).raise_for_status()
+    try:
+        made = [
+            papertray.prefect.post(
+                f"/deployments/{found['id']}/create_flow_run", json={"state": long_ago}
+            ).json()["id"]
+            for _ in range(60)
+        ]
+        papertray.kill("worker")
+
+        def left() -> int:
+            body = {"flow_runs": {"id": {"any_": made}}}
+            return papertray.prefect.post("/flow_runs/count", json=body).json()
+
+        wait_until(lambda: left() == 0, 60, lambda: f"{left()} are left")
+    finally:
+        papertray.prefect.patch(
+            "/work_pools/papertray", json={"is_paused": False}
+        ).raise_for_status()
+
+
 def test_the_cancel_button_of_prefect_reaches_the_task(papertray: Installation) -> None:
     running = papertray.submit(scan(invoice(pages=12)))
     papertray.until(running, "running")
@@ -395,11 +440,24 @@ def test_a_discarded_task_is_unlocked_corrected_and_completed(
 # Bad input
 
 
+def no_pages() -> bytes:
+    buffer = io.BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.save(buffer)
+    return buffer.getvalue()
+
+
+SAMPLES = Path(__file__).parents[1] / "samples"
 BAD = {
     "no document": (b"just some words\n" * 20, "file_type_unsupported"),
     "a list of files for tesseract": (b"/etc/passwd\n", "file_type_unsupported"),
     "cut off": (invoice()[:600], "file_damaged"),
     "only a header": (b"%PDF-1.4\n%%EOF\n", "file_damaged"),
+    "a file with a password": (
+        (SAMPLES / "enc_r6-user-password.pdf").read_bytes(),
+        "file_encrypted",
+    ),
+    "no pages": (no_pages(), "file_has_no_pages"),
     "a huge page": (
         invoice().replace(b"595.2756 841.8898", b"50000.00 50000.00"),
         "limit_exceeded",
