@@ -190,7 +190,7 @@ def test_a_prefect_server_that_is_named_is_used(prefect_server: Server, tmp_path
         elsewhere.install(project())
         task = elsewhere.submit(invoice())
         elsewhere.until(task, "completed", seconds=120)
-        assert elsewhere.run_state(task) == ("COMPLETED", "Completed")
+        elsewhere.until_run(task, "Completed")
     finally:
         elsewhere.stop()
 
