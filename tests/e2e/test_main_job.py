@@ -271,7 +271,7 @@ def test_a_schedule_makes_tasks(papertray: Installation) -> None:
         ]
 
     try:
-        wait_until(lambda: "SC-9" in numbers(), 90, lambda: f"only {numbers()}")
+        wait_until(lambda: "SC-9" in numbers(), 180, lambda: f"only {numbers()}")
     finally:
         papertray.prefect.delete(
             f"/deployments/{deployment}/schedules/{made.json()[0]['id']}"
@@ -279,7 +279,15 @@ def test_a_schedule_makes_tasks(papertray: Installation) -> None:
 
 
 def deployment_id(papertray: Installation) -> str:
-    return papertray.prefect.get("/deployments/name/process-task/process-task").json()["id"]
+    found: dict[str, str] = {}
+
+    def there() -> bool:
+        found.update(papertray.prefect.get("/deployments/name/process-task/process-task").json())
+        return "id" in found
+
+    # The worker deploys when it starts; tasks are taken in before.
+    wait_until(there, 60, lambda: str(found))
+    return found["id"]
 
 
 def start_in_prefect(papertray: Installation, **parameters: str) -> str:

@@ -53,10 +53,11 @@ async def test_the_words_stand_where_they_were_read(name: str, samples: Path, ou
     for word in once:
         place = next(w.box for w in found if w.text == word["text"])
         left, top, right, bottom = word["box"]
-        if tesseract_counts_the_space():
-            right = left + (right - left) * len(word["text"]) / (len(word["text"]) + 1)
+        ends = [right]
+        if tesseract_counts_the_space():  # but not for the last word of a line
+            ends.append(left + (right - left) * len(word["text"]) / (len(word["text"]) + 1))
         assert place[0] == pytest.approx(left, abs=6)
-        assert place[2] == pytest.approx(right, abs=6)
+        assert any(place[2] == pytest.approx(end, abs=6) for end in ends)
         # Tesseract lays the text on the baseline; the box has room for what hangs below it.
         assert top - (bottom - top) / 2 < (place[1] + place[3]) / 2 < bottom
 
