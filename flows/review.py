@@ -85,15 +85,7 @@ async def wait_for_person(form: type[Form], *, key: str) -> Form:
 class _Wait:
     """One round of waiting."""
 
-    def __init__(
-        self,
-        run_id: UUID,
-        form: type[RunInput],
-        key: str,
-        seat: Seat,
-        *,
-        on_stock: bool,
-    ):
+    def __init__(self, run_id: UUID, form: type[RunInput], key: str, seat: Seat, *, on_stock: bool):
         self.run_id = run_id
         self.form = form
         self.key = key

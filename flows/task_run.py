@@ -20,7 +20,6 @@ from flows.outbox import changing
 from flows.verbs import begin_again
 from operations.registry import Blob, progress_to
 from store.access import Caller
-from store.blobs import blobs
 from store.database import database
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.ids import now
@@ -148,10 +147,6 @@ class TaskRun:
     def blob(self, name: str) -> Blob:
         """The key of something that belongs to this task."""
         return Blob(f"tasks/{self.task.id}/{name}")
-
-    async def forget_blob(self, name: str) -> None:
-        """Remove what a failed step may have left."""
-        await blobs().delete(f"tasks/{self.task.id}/{name}/")
 
 
 @asynccontextmanager

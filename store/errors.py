@@ -12,7 +12,6 @@ PapertrayError                 500  internal
     PageRangeError             422  page_out_of_range
     ProjectFileError           422  project_file_invalid
     FieldsInvalidError         422  fields_invalid
-    BatchTooLargeError         422  batch_too_large
     KeyReusedError             422  idempotency_key_reused
   UnauthenticatedError         401  unauthenticated
   ForbiddenError               403  forbidden
@@ -134,12 +133,6 @@ class FieldsInvalidError(InputError):
     """Some field values are not valid. The details have the reason for each field."""
 
     code = "fields_invalid"
-
-
-class BatchTooLargeError(InputError):
-    """Too many items for one call. Split them over several."""
-
-    code = "batch_too_large"
 
 
 class KeyReusedError(InputError):
