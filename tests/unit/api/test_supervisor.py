@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,9 @@ def end(*_):
         sys.exit(0)
 
 signal.signal(signal.SIGTERM, end)
-(folder / f"{name}.pid").write_text(str(os.getpid()))
+written = folder / f"{name}.{os.getpid()}"
+written.write_text(str(os.getpid()))
+written.replace(folder / f"{name}.pid")  # whole at once: the test reads it at any moment
 if name == "broken":
     sys.exit("it cannot start: the moon is full")
 if name == "parent":
@@ -95,8 +97,11 @@ class Toy:
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    return Toy(tmp_path, monkeypatch)
+async def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Toy]:
+    one = Toy(tmp_path, monkeypatch)
+    yield one
+    # A test that failed leaves its children, which would then fail others.
+    await one.supervisor.stop()
 
 
 async def until(true: Callable[[], bool], seconds: float = 20) -> None:
