@@ -1,14 +1,13 @@
 """Read the pages of a document: words with places, images, and invisible text layers."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import Field
 
 from operations.registry import Params, Result, operation, report_progress
-from operations.tools.child import in_child
+from operations.tools.child import in_child, spread
 from operations.tools.page_range import pages_of
 from operations.tools.reading import (
     Orders,
@@ -18,9 +17,6 @@ from operations.tools.reading import (
     read_by_ocr,
 )
 from operations.tools.scratch import scratch_folder
-from store.settings import settings
-
-T = TypeVar("T")
 
 _PAGES_AT_ONCE = 16
 """Pages with a text layer take a tenth of a second each: a child reads several."""
@@ -85,31 +81,11 @@ async def read(
             await add([await in_child(read_by_ocr, document, number, orders)])
 
         if params.mode != "force":
-            await _spread(
+            await spread(
                 as_they_are,
                 [numbers[n : n + _PAGES_AT_ONCE] for n in range(0, len(numbers), _PAGES_AT_ONCE)],
             )
-        await _spread(by_ocr, sorted(set(numbers) - {page.number for page in done}))
+        await spread(by_ocr, sorted(set(numbers) - {page.number for page in done}))
     return ReadPagesResult(
         page_count=document.page_count, pages=sorted(done, key=lambda page: page.number)
     )
-
-
-async def _spread(work: Callable[[T], Awaitable[None]], items: Sequence[T]) -> None:
-    """Do the work for each item, as many at once as there are slots.
-
-    Not more, so that a long document does not keep others from their turn.
-    """
-    left = iter(items)
-
-    async def go_on() -> None:
-        for item in left:
-            await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(settings().operation_slots, len(items))):
-                group.create_task(go_on())
-    except ExceptionGroup as errors:
-        # The first page that fails ends the work on the others.
-        raise errors.exceptions[0] from None

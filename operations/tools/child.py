@@ -24,17 +24,26 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from operations.tools.job import LENGTH, STATUS, Answer, Job, Limits, returned_type
+from operations.tools.job import (
+    LENGTH,
+    PAGE_DONE,
+    STATUS,
+    Answer,
+    Job,
+    Limits,
+    returned_type,
+)
 from operations.tools.scratch import scratch_folder
 from store.errors import PapertrayError, ToolError, ToolKilledError, ToolTimeoutError
 from store.settings import settings
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Arguments = TypeVarTuple("Arguments")
 
 log = logging.getLogger("papertray.operations")
@@ -43,13 +52,18 @@ KILL_SECONDS = 5.0
 """How long the end of a killed child is waited for."""
 
 
-async def in_child(function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+async def in_child(
+    function: Callable[[*Arguments], T],
+    *arguments: *Arguments,
+    each_page: Callable[[], Awaitable[None]] | None = None,
+) -> T:
     """Call a plain function in a child process.
 
     Args:
         function: at the top of a module, which the child imports; what it returns goes through
             JSON as its annotation says.
         arguments: picklable.
+        each_page: called whenever the function says `page_done()`.
 
     Returns:
         What the function returned.
@@ -68,8 +82,28 @@ async def in_child(function: Callable[[*Arguments], T], *arguments: *Arguments) 
                 file_bytes=max(4 * settings().max_file_bytes, 2 * settings().max_page_pixels),
             )
             job = Job(function, arguments, limits, dict(os.environ), folder)
-            answer = await _converse(job)
+            answer = await _converse(job, each_page)
     return _outcome(answer, function)
+
+
+async def spread(work: Callable[[Item], Awaitable[None]], items: Sequence[Item]) -> None:
+    """Do the work for each item, as many at once as there are slots.
+
+    Not more, so that a long document does not keep others from their turn.
+    """
+    left = iter(items)
+
+    async def go_on() -> None:
+        for item in left:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(settings().operation_slots, len(items))):
+                group.create_task(go_on())
+    except ExceptionGroup as errors:
+        # The first item that fails ends the work on the others.
+        raise errors.exceptions[0] from None
 
 
 def _outcome(answer: Answer, function: Callable[..., T]) -> T:
@@ -88,7 +122,7 @@ def _error_classes(root: type[PapertrayError] = PapertrayError) -> dict[str, typ
     return found
 
 
-async def _converse(job: Job) -> Answer:
+async def _converse(job: Job, each_page: Callable[[], Awaitable[None]] | None) -> Answer:
     """Start a child, give it the job, take its answer and see its end."""
     loop = asyncio.get_running_loop()
     seconds = settings().operation_timeout_seconds
@@ -98,7 +132,7 @@ async def _converse(job: Job) -> Answer:
                 pickled = pickle.dumps(job)
                 with contextlib.suppress(ConnectionError):  # it has died; how, the status says
                     await loop.sock_sendall(connection, LENGTH.pack(len(pickled)) + pickled)
-                said = await _read_all(connection)
+                said = await _read_answer(connection, each_page)
                 ended = await _read_all(status)
         except TimeoutError:
             raise ToolTimeoutError(limit_seconds=seconds) from None
@@ -116,6 +150,21 @@ async def _killed(status: socket.socket) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(KILL_SECONDS):
             await _read_all(status)
+
+
+async def _read_answer(
+    connection: socket.socket, each_page: Callable[[], Awaitable[None]] | None
+) -> bytes:
+    """What a child says at its end; until then it says how many pages are done."""
+    loop = asyncio.get_running_loop()
+    read = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while chunk := await loop.sock_recv(connection, 1 << 16):
+            read.extend(chunk.replace(PAGE_DONE, b""))
+            if each_page:
+                for _ in range(chunk.count(PAGE_DONE)):
+                    await each_page()
+    return bytes(read)
 
 
 async def _read_all(connection: socket.socket) -> bytes:

@@ -26,6 +26,9 @@ STATUS = struct.Struct("!i")
 LENGTH = struct.Struct("!Q")
 """Before a job."""
 
+PAGE_DONE = b"\n"
+"""What a child says after each page, before its answer: JSON of one line without this byte."""
+
 log = logging.getLogger("papertray.operations")
 
 
@@ -70,6 +73,16 @@ def returned_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
         return TypeAdapter(Any)
 
 
+_worker: list[socket.socket] = []
+"""Who listens to this child; nobody where a function is called outside of one."""
+
+
+def page_done() -> None:
+    """Say that work on one more page is done, to the worker that waits for this child."""
+    for connection in _worker:
+        connection.sendall(PAGE_DONE)
+
+
 def do_job(connection: socket.socket) -> None:
     """Be told what to do, do it, answer."""
     (length,) = LENGTH.unpack(_read(connection, LENGTH.size))
@@ -79,6 +92,7 @@ def do_job(connection: socket.socket) -> None:
     os.environ.update(OMP_THREAD_LIMIT="1", TMPDIR=str(job.folder))
     tempfile.tempdir = str(job.folder)
     _limit(job.limits)
+    _worker.append(connection)
     connection.sendall(_answer(job).model_dump_json().encode())
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from operations.tools.child import in_child
 from operations.tools.file_type import readable_type
+from operations.tools.job import page_done
 from store.errors import (
     PapertrayError,
     ToolKilledError,
@@ -51,6 +52,23 @@ def sleepers(seconds: str) -> list[psutil.Process]:
 
 async def test_a_function_is_called_in_another_process() -> None:
     assert await in_child(os.getpid) != os.getpid()
+
+
+def three_pages() -> int:
+    for _ in range(3):
+        page_done()
+    return 3
+
+
+async def test_each_page_that_is_done_is_told_before_the_answer() -> None:
+    told: list[int] = []
+
+    async def one_more() -> None:
+        told.append(len(told) + 1)
+
+    assert await in_child(three_pages, each_page=one_more) == 3
+    assert told == [1, 2, 3]
+    assert await in_child(three_pages) == 3
 
 
 async def test_an_error_of_ours_comes_back_whole(tmp_path: Path) -> None:
