@@ -1,12 +1,18 @@
 """The steps of a task, in the words of its life: read, extract, review, export."""
 
+import asyncio
 import hashlib
 import json
 import mimetypes
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path, PurePath
+from time import monotonic
+from typing import Any, Literal, NamedTuple
 
 from prefect.input import RunInput
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete, select
 from sqlmodel import col
 
@@ -15,14 +21,17 @@ from flows.form import Decision, corrections_of, review_form
 from flows.review import wait_for_person
 from flows.task_run import PREFECT_UI, TaskRun
 from flows.verbs import (
+    MAX_NAME_CHARACTERS,
     complete,
     discard,
     documents_of,
     field_values,
+    file_members,
     find_task,
     project_file_of,
     remember_file,
     report,
+    safe_name,
 )
 from operations import (
     export_data,
@@ -35,8 +44,10 @@ from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
 from operations.make_searchable_pdf import MakeSearchablePdfParams
 from operations.read_pages import ReadPagesParams, ReadPagesResult
-from operations.registry import OPERATIONS, Blob, Operation, Result
-from operations.tools.file_type import UNKNOWN
+from operations.registry import OPERATIONS, Blob, MadeFiles, Operation, Params, Result
+from operations.tools.child import in_child
+from operations.tools.file_type import PDF, READABLE, UNKNOWN
+from operations.tools.properties import properties_of_each
 from operations.validate_fields import check
 from store.access import Caller
 from store.blobs import blobs
@@ -49,7 +60,7 @@ from store.errors import (
     UnsupportedFileError,
 )
 from store.ids import now
-from store.lifecycle import amend
+from store.lifecycle import FINAL, amend
 from store.models import Document, File, Page, Task
 from store.project_file import ProjectFile, WhenReview
 from store.settings import settings
@@ -265,7 +276,7 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
         for document in documents
     ]
     await _write_json(run.blob(f"{folder}/documents.json"), content)
-    made: list[tuple[str, str]] = []
+    made: list[Made] = []
     async with run.step("export"):
         data_formats: list[Literal["json", "csv"]] = [
             form for form in project.export.formats if form != "pdf"
@@ -276,7 +287,7 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
                 ExportDataParams(formats=data_formats),
                 folder=run.blob(folder),
             )
-            made += [("data", name) for name in exported.files]
+            made += [Made("data", name, name) for name in exported.files]
         if "pdf" in project.export.formats:
             searchable = await make_searchable_pdf(
                 [
@@ -290,7 +301,7 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
                 MakeSearchablePdfParams(),
                 folder=run.blob(folder),
             )
-            made.append(("searchable_pdf", searchable.file))
+            made.append(Made("searchable_pdf", searchable.file, searchable.file))
     files = await _keep_files(run, folder, made)
     await run.happen(
         Event.FINISH,
@@ -303,7 +314,7 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
                 }
                 for document in documents
             ],
-            "generated_files": [file.id for file in files],
+            "generated_files": _told(run, files),
         },
         finished_at=now(),
     )
@@ -316,29 +327,51 @@ async def _write_json(key: Blob, content: Any) -> None:
     await blobs().write_stream(key, chunks())
 
 
-async def _keep_files(run: TaskRun, folder: str, made: Sequence[tuple[str, str]]) -> list[File]:
+class Made(NamedTuple):
+    """A file that a step made, among the blobs of its task."""
+
+    role: str
+    blob: str
+    """Its name there."""
+    name: str
+    """What it is called from now on."""
+
+
+async def _keep_files(run: TaskRun, folder: str, made: Sequence[Made]) -> list[File]:
     """Remember files that the task made; those of an earlier round of the task are replaced.
 
     Args:
         run: of the task.
         folder: below the task's blobs.
-        made: role and name of each.
+        made: in order.
     """
-    files = [
-        File(
-            organization_id=run.task.organization_id,
-            name=name,
-            blob=key,
-            type=mimetypes.guess_type(name)[0] or UNKNOWN,
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            task_id=run.task.id,
-            role=role,
-        )
-        for role, name in made
-        for key in [run.blob(f"{folder}/{name}")]
-        for content in [await blobs().read(key)]
-    ]
+    began = now()
+    async with AsyncExitStack() as stack:
+        paths = [
+            await stack.enter_async_context(blobs().as_local(run.blob(f"{folder}/{one.blob}")))
+            for one in made
+        ]
+        digests = await asyncio.to_thread(lambda: [_sha256(path) for path in paths])
+        types = [mimetypes.guess_type(one.blob)[0] or UNKNOWN for one in made]
+        readable = [n for n, media_type in enumerate(types) if media_type in READABLE]
+        told = await in_child(properties_of_each, [paths[n] for n in readable]) if readable else []
+        properties = dict(zip(readable, told, strict=True))
+        files = [
+            File(
+                organization_id=run.task.organization_id,
+                name=safe_name(one.name),
+                blob=run.blob(f"{folder}/{one.blob}"),
+                type=types[n],
+                size_bytes=path.stat().st_size,
+                sha256=digests[n],
+                properties=properties.get(n, {}),
+                task_id=run.task.id,
+                role=one.role,
+                # In order, for whoever lists them or takes them as an input.
+                created_at=began + timedelta(microseconds=n),
+            )
+            for n, (one, path) in enumerate(zip(made, paths, strict=True))
+        ]
     async with database().writing() as session:
         await session.execute(delete(File).where(col(File.task_id) == run.task.id))
         for file in files:
@@ -346,47 +379,90 @@ async def _keep_files(run: TaskRun, folder: str, made: Sequence[tuple[str, str]]
     return files
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _told(run: TaskRun, files: Sequence[File]) -> list[dict[str, Any]]:
+    """Files as the result of their task tells of them."""
+    told = [file_members(file, run.task.public_id) for file in files]
+    return TypeAdapter(list[dict[str, Any]]).dump_python(told, mode="json")
+
+
 async def operate(run: TaskRun) -> None:
     """Do the one operation that the task is."""
     await run.reload()
     row = OPERATIONS[run.task.operation]
-    given = {k: v for k, v in run.task.parameters.items() if k not in {"input", "name"}}
-    sources = await _sources(run, row)
+    params = _params(run, row)
     folder = f"{row.name}-{run.task.attempt}"
     async with run.step(row.name):
+        sources = await _sources(run, row)
+        locations = [Blob(file.blob) for file in sources]
         result = await row.task(
-            sources if row.takes_many else sources[0],
-            row.params.model_validate(given),
-            folder=run.blob(folder),
+            locations if row.takes_many else locations[0], params, folder=run.blob(folder)
         )
-    await run.happen(Event.FINISH, result=await _outcome(run, folder, result), finished_at=now())
+    await run.happen(
+        Event.FINISH, result=await _outcome(run, folder, result, sources), finished_at=now()
+    )
 
 
-async def _sources(run: TaskRun, row: Operation) -> list[Blob]:
+_OF_THE_TASK = {"input", "name"}
+"""What is sent beside the parameters of the operation."""
+
+
+def _params(run: TaskRun, row: Operation) -> Params:
+    """The parameters of the operation.
+
+    Raises:
+        InputError: they do not fit, as can only be where the run was started in Prefect.
+    """
+    given = {k: v for k, v in run.task.parameters.items() if k not in _OF_THE_TASK}
+    try:
+        return row.params.model_validate(given)
+    except ValidationError as error:
+        wrong = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+        raise InputError(
+            f"These parameters are not right for {row.name}; the details say what is wrong.",
+            fields=wrong,
+        ) from None
+
+
+async def _sources(run: TaskRun, row: Operation) -> list[File]:
     """The files that the operation works on, each of the kind that was announced."""
     given = run.task.parameters.get("input", "")
     ids: list[str] = [given] if isinstance(given, str) else list(given)
-    if not ids or (len(ids) > 1 and not row.takes_many):
-        raise InputError(f"{row.name} takes one file.", input=given)
-    kind = run.task.task_metadata.get("kind")
     files = [file for one in ids for file in await _files_of(run, one)]
+    if not files or (len(files) > 1 and not row.takes_many):
+        raise InputError(
+            f"{row.name} takes one file, and these are {len(files)}. Send one task for each.",
+            input=given,
+            file_ids=[file.id for file in files],
+        )
+    kind = run.task.task_metadata.get("kind")
+    taken = ({kind} if kind else row.accepts) | row.also_takes
     for file in files:
-        found = "pdf" if file.type == "application/pdf" else file.type.split("/")[0]
-        if found not in ({kind} if kind else row.accepts):
+        found = "pdf" if file.type == PDF else file.type.split("/")[0]
+        if found not in taken:
             raise UnsupportedFileError(
                 f"{row.name} was asked for a file of another kind: {file.type}.",
                 file_id=file.id,
                 type=file.type,
             )
-    return [Blob(file.blob) for file in files]
+    return files
 
 
 async def _files_of(run: TaskRun, input_id: str) -> list[File]:
-    """The file of that id, or what the task of that id made."""
+    """The file of that id, or what the task of that id made; one at work is waited for.
+
+    Raises:
+        NotFoundError: there is no such file or task, or the task made none.
+        ConflictError: the task waits for a person, or works for longer than one should wait.
+    """
     if not input_id.startswith("task_"):
         return [await run.input_file(input_id)]
+    task = await _ended(run, input_id)
     async with database().reading() as session:
-        task = await find_task(session, run.caller, input_id)
         query = select(File).where(col(File.task_id) == task.id).order_by(col(File.created_at))
         made = list((await session.execute(query)).scalars().all())
     if not made:
@@ -398,9 +474,65 @@ async def _files_of(run: TaskRun, input_id: str) -> list[File]:
     return made
 
 
-async def _outcome(run: TaskRun, folder: str, result: Result) -> dict[str, Any]:
+_AT_WORK = {State.QUEUED, State.RUNNING, State.EXPORTING}
+"""States that end without anybody's doing."""
+
+_WAIT_SECONDS = 3600.0
+_LOOK_SECONDS = 1.0
+
+
+async def _ended(run: TaskRun, public_id: str) -> Task:
+    """The task whose output is the input, once it has ended."""
+    until = monotonic() + _WAIT_SECONDS
+    while True:
+        async with database().reading() as session:
+            task = await find_task(session, run.caller, public_id)
+        if task.state in FINAL:
+            return task
+        if task.state not in _AT_WORK or monotonic() > until:
+            raise ConflictError(
+                "The task that is to be the input has not ended. Send this one again when it has.",
+                task_id=public_id,
+                state=task.state.value,
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _outcome(
+    run: TaskRun, folder: str, result: Result, sources: Sequence[File]
+) -> dict[str, Any]:
     """The result of the task, as its callers read it (wire/v1.md)."""
     if isinstance(result, ExtractTextResult):
         content = await blobs().read(run.blob(f"{folder}/{result.file}"))
         return {"format": result.format, "content": content.decode()}
-    return result.model_dump(mode="json")
+    facts = result.model_dump(mode="json", exclude={"files"})
+    if isinstance(result, MadeFiles):
+        given = run.task.parameters.get("name", "")
+        names = names_of_made(result.files, given, sources[0].name)
+        made = [Made("generated", *one) for one in zip(result.files, names, strict=True)]
+        files = await _keep_files(run, folder, made)
+        return {"generated_files": _told(run, files), **facts}
+    return facts
+
+
+def names_of_made(files: Sequence[str], given: str, source: str) -> list[str]:
+    """What files are called that an operation made.
+
+    A single one is called exactly as was asked for; several have their own names behind that.
+    Where nothing was asked for, they are named after what they were made from.
+
+    Args:
+        files: as the operation named them: `page-3.png`.
+        given: what was asked for; may be empty.
+        source: name of the file they were made from.
+    """
+    if len(files) == 1:
+        return [given or f"{_stem(source)}{PurePath(files[0]).suffix}"]
+    stem = _stem(given or source)
+    return [f"{stem[: MAX_NAME_CHARACTERS - len(name) - 1]}-{name}" for name in files]
+
+
+def _stem(name: str) -> str:
+    """A file name without its ending; a dot in the middle of a sentence begins none."""
+    ending = PurePath(name).suffix
+    return name.removesuffix(ending) if mimetypes.guess_type(name)[0] else name

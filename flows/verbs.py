@@ -43,6 +43,9 @@ from store.states import Event, State
 PROCESS = "process"
 """The `operation` of a task of a project."""
 
+MAX_NAME_CHARACTERS = 255
+"""Of a file."""
+
 
 # Reading
 
@@ -186,10 +189,22 @@ def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
     )
 
 
+def file_members(file: File, task_id: str | None) -> dict[str, Any]:
+    """What is told of a file, wherever it is told; `task_id` is the task that made it."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "type": file.type,
+        "properties": {"size": file.size_bytes, **file.properties},
+        "task_id": task_id,
+        "created_at": file.created_at,
+    }
+
+
 def safe_name(name: str) -> str:
     """The last part of a file name, at most 255 characters, control characters gone."""
     last = PurePath(name.replace("\\", "/")).name
-    return "".join(c for c in last if c.isprintable())[:255] or "file"
+    return "".join(c for c in last if c.isprintable())[:MAX_NAME_CHARACTERS] or "file"
 
 
 async def delete_file(caller: Caller, file_id: str) -> None:

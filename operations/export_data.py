@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from operations.registry import Params, Result, operation
+from operations.registry import MadeFiles, Params, operation
 from operations.tools.child import in_child
 from operations.tools.data_files import write_csv, write_json
 
@@ -19,11 +19,8 @@ class ExportDataParams(Params):
     """json: all that is known of each value; csv: a row for each document, a column a field."""
 
 
-class ExportDataResult(Result):
-    """Where the data is."""
-
-    files: list[str]
-    """Names of the files, in the order of the formats."""
+class ExportDataResult(MadeFiles):
+    """Where the data is: a file for each format, in their order."""
 
 
 @operation(timeout_seconds=600, accepts=())

@@ -35,6 +35,18 @@ class Result(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
+class MadeFiles(Result):
+    """The result of an operation that makes files for whoever asked for it.
+
+    A task whose operation answers with this has the files among its outputs, in this order, and
+    its other members beside them. Where several are made, their names begin with what tells them
+    apart (`page-3.png`); a task puts its own name before that.
+    """
+
+    files: list[str]
+    """Names of the files that were made, in order."""
+
+
 class Blob(str):
     """The key of a blob in the storage, where an operation also takes a path."""
 
@@ -58,6 +70,8 @@ class Operation:
     accepts: frozenset[str]
     """`pdf`, `image`: the kinds of file it takes, and so the endpoints it has; none for a step
     that only flows take, on files of other steps."""
+    also_takes: frozenset[str]
+    """Kinds of file it takes at any of its endpoints, beside the one the endpoint names."""
     takes_many: bool
     """Whether its source is a list of files."""
     summary: str
@@ -93,7 +107,11 @@ def _is_worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any])
 
 
 def operation(
-    *, timeout_seconds: float, retries: int = 0, accepts: Sequence[str] = ("pdf", "image")
+    *,
+    timeout_seconds: float,
+    retries: int = 0,
+    accepts: Sequence[str] = ("pdf", "image"),
+    also_takes: Sequence[str] = (),
 ) -> Callable[[Body], Task[..., Any]]:
     """Declare an operation.
 
@@ -107,6 +125,7 @@ def operation(
         timeout_seconds: on the clock, for one call.
         retries: for errors that are worth another try.
         accepts: kinds of file it takes from outside; none for what is only a step of a flow.
+        also_takes: kinds of file among its sources, beside the kind that was announced.
     """
 
     def declare(function: Body) -> Task[..., Any]:
@@ -143,6 +162,7 @@ def operation(
             params=hints["params"],
             result=hints["return"],
             accepts=frozenset(accepts),
+            also_takes=frozenset(also_takes),
             takes_many=takes_many,
             summary=(inspect.getdoc(function) or "").split("\n\n")[0],
         )

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict
 
-from flows.verbs import PROCESS, field_values, holder
+from flows.verbs import PROCESS, field_values, file_members, holder
 from store import models
 from store.fields import FieldValue
 from store.lifecycle import FINAL
@@ -203,23 +203,13 @@ class ProjectWithSource(Project):
 
 def file_of(row: models.File, task: models.Task | str | None = None) -> File:
     """A file; `task` is the one that made it, or its public id."""
-    return File(**_file_members(row, task))
+    maker = task.public_id if isinstance(task, models.Task) else task
+    return File(**file_members(row, maker))
 
 
 def output_of(row: models.File, task: models.Task) -> Output:
     """A file among the outputs of its task."""
-    return Output(**_file_members(row, task), role=row.role)
-
-
-def _file_members(row: models.File, task: models.Task | str | None) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "type": row.type,
-        "properties": {"size": row.size_bytes, **row.properties},
-        "task_id": task.public_id if isinstance(task, models.Task) else task,
-        "created_at": row.created_at,
-    }
+    return Output(**file_members(row, task.public_id), role=row.role)
 
 
 def task_of(row: models.Task) -> Task:

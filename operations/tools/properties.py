@@ -1,6 +1,7 @@
 """What is told of a file before anything is done with it: its size in pixels, or its pages."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from operations.tools import images, pdf
@@ -23,3 +24,8 @@ def properties(path: Path) -> dict[str, int]:
     pages = images.frames(path)
     found = {"width": pages[0].width, "height": pages[0].height}
     return found | ({"page_count": len(pages)} if media_type == "image/tiff" else {})
+
+
+def properties_of_each(paths: Sequence[Path]) -> list[dict[str, int]]:
+    """The properties of many files, in one child."""
+    return [properties(path) for path in paths]
