@@ -65,6 +65,8 @@ def settings_table() -> None:
     print("| variable | default | meaning |\n| --- | --- | --- |")
     for name, field in Settings.model_fields.items():
         default = field.default if field.default_factory is None else _FACTORIES[name]
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default))
         shown = "" if default in (None, "") else f"`{default}`"
         print(f"| `PAPERTRAY_{name.upper()}` | {shown} | {field.description} |")
 

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlmodel import col
 
 from store.errors import ForbiddenError, NotFoundError
-from store.models import Activity, File, Project, Task
+from store.models import Activity, Delivery, File, Project, Task, Webhook
 from store.states import Actor
 
 SCOPES = (
@@ -20,6 +20,8 @@ SCOPES = (
     "file.delete",
     "project.read",
     "project.edit",
+    "webhook.read",
+    "webhook.edit",
     "admin",
 )
 """What a key can be allowed; `admin` allows all."""
@@ -47,7 +49,7 @@ class Caller:
             )
 
 
-Owned = TypeVar("Owned", Task, File, Project, Activity)
+Owned = TypeVar("Owned", Task, File, Project, Activity, Webhook, Delivery)
 
 
 def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:

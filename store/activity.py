@@ -1,13 +1,45 @@
-"""What happened, written in the transaction in which it happened."""
+"""What happened, written in the transaction in which it happened, and who is to be told of it."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from sqlalchemy import Connection, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapper
+from sqlmodel import col
 
-from store.models import Activity, Task
+from store.ids import now
+from store.models import Activity, Delivery, Task, Webhook
 from store.states import Actor
+
+EVENT_TYPES: Final = (
+    "file.created",
+    "file.deleted",
+    "task.created",
+    "task.deleted",
+    "task.completed",
+    "task.failed",
+    "task.in_review",
+    "task.claimed",
+    "task.released",
+    "task.reported",
+    "task.canceled",
+    "task.timed_out",
+    "task.discarded",
+    "task.filtered",
+    "task.unlocked",
+    "task.exported",
+)
+"""What programs are told of. The history of a task has more: who saved what, each step."""
+
+ALL_TYPES: Final = "*"
+"""What a webhook that is told of everything has instead of types."""
+
+TRIED_FOR: Final = timedelta(hours=48)
+"""How long a receiver that does not answer is tried again."""
 
 
 def record(
@@ -20,7 +52,7 @@ def record(
     subject: str = "",
     reason: str = "",
     data: Mapping[str, Any] | None = None,
-) -> None:
+) -> Activity:
     """Add one activity row to the transaction.
 
     Args:
@@ -32,20 +64,92 @@ def record(
         subject: the public id of what it happened to.
         reason: in words; no text of a document.
         data: further facts; no text of a document.
+
+    Returns:
+        The row; it has its number once it is flushed.
     """
     if task is not None:
         organization_id, subject = task.organization_id, task.public_id
     if organization_id is None:
         raise TypeError("an activity belongs to a task or to an organization")
-    session.add(
-        Activity(
-            organization_id=organization_id,
-            type=activity,
-            task_id=task.id if task else None,
-            subject=subject,
-            actor=actor.name,
-            surface=actor.surface,
-            reason=reason,
-            data=dict(data or {}),
+    row = Activity(
+        organization_id=organization_id,
+        type=activity,
+        task_id=task.id if task else None,
+        subject=subject,
+        actor=actor.name,
+        surface=actor.surface,
+        reason=reason,
+        data=dict(data or {}),
+    )
+    session.add(row)
+    return row
+
+
+def told(activity: Activity) -> dict[str, Any]:
+    """An event as programs are told of it: `{id, type, timestamp, data}` (wire: Scan Documents)."""
+    return {
+        "id": f"event_{activity.code}",
+        "type": activity.type,
+        "timestamp": activity.at,
+        "data": {"id": activity.subject, **activity.data},
+    }
+
+
+@event.listens_for(Activity, "after_insert")
+def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activity) -> None:
+    """Add a delivery for each webhook that is told of the event.
+
+    Here, where no way to write an activity goes past it, and by the connection that inserts it:
+    the event and what must be sent of it are committed together or not at all.
+    """
+    if activity.type not in EVENT_TYPES:
+        return
+    webhooks = connection.execute(
+        select(col(Webhook.id), col(Webhook.code), col(Webhook.event_types)).where(
+            col(Webhook.organization_id) == activity.organization_id,
+            col(Webhook.disabled_at).is_(None),
         )
+    )
+    deliveries = [
+        delivery_of(activity, webhook_id=webhook_id, lane=code).model_dump(exclude={"id"})
+        for webhook_id, code, types in webhooks
+        if ALL_TYPES in types or activity.type in types
+    ]
+    if deliveries:
+        connection.execute(insert(Delivery), deliveries)
+
+
+async def call_back(session: AsyncSession, task: Task, activity: Activity) -> None:
+    """Add a delivery to the `callback_url` of a task that has ended."""
+    if task.callback_url is None:
+        return
+    await session.flush()  # the number of the activity is the database's
+    host = urlsplit(task.callback_url).hostname or ""
+    session.add(delivery_of(activity, lane=f"callback:{host}", url=task.callback_url))
+
+
+def delivery_of(
+    activity: Activity, *, lane: str, webhook_id: UUID | None = None, url: str | None = None
+) -> Delivery:
+    """A delivery of an event, due now.
+
+    Args:
+        activity: inserted already.
+        lane: what the delivery waits behind.
+        webhook_id: who is told; or else
+        url: where to.
+    """
+    if activity.number is None:
+        raise TypeError("an activity has its number once it is flushed")
+    at = now()
+    return Delivery(
+        organization_id=activity.organization_id,
+        webhook_id=webhook_id,
+        url=url,
+        lane=lane,
+        activity_number=activity.number,
+        due_at=at,
+        until=at + TRIED_FOR,
+        created_at=at,
     )

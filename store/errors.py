@@ -13,6 +13,7 @@ PapertrayError                 500  internal
     ProjectFileError           422  project_file_invalid
     FieldsInvalidError         422  fields_invalid
     KeyReusedError             422  idempotency_key_reused
+    AddressError               422  address_not_allowed
   UnauthenticatedError         401  unauthenticated
   ForbiddenError               403  forbidden
   NotFoundError                404  not_found
@@ -139,6 +140,12 @@ class KeyReusedError(InputError):
     """The Idempotency-Key was used for another request. Take a new one for each request."""
 
     code = "idempotency_key_reused"
+
+
+class AddressError(InputError):
+    """The address may not be reached from here. Use a public http or https address."""
+
+    code = "address_not_allowed"
 
 
 class UnauthenticatedError(PapertrayError):

@@ -7,7 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.activity import record
+from store.activity import call_back, record
 from store.errors import ConflictError, IllegalTransitionError
 from store.ids import now
 from store.models import Task
@@ -121,7 +121,7 @@ async def advance(
             event=event.value,
         )
     changed = await _write(session, task, state=target, **changes)
-    record(
+    activity = record(
         session,
         ACTIVITY_OF[event],
         actor,
@@ -129,6 +129,8 @@ async def advance(
         reason=reason,
         data={"state": target.value, **(data or {})},
     )
+    if target in FINAL:
+        await call_back(session, changed, activity)
     return changed
 
 

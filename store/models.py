@@ -188,6 +188,8 @@ class Task(SQLModel, table=True):
     """No foreign key: the id may be of a file that is gone, and then the task fails."""
     created_by: str = ""
     """The actor that made the task."""
+    callback_url: str | None = None
+    """Where its sender wants to be told of its end."""
 
     state: State = Field(default=State.QUEUED, sa_type=StateColumn)  # pyright: ignore[reportArgumentType]  # as above
     version: int = 1
@@ -284,6 +286,90 @@ class Activity(SQLModel, table=True):
     reason: str = ""
     data: dict[str, Any] = _json()
     at: datetime = _time()
+
+
+class Webhook(SQLModel, table=True):
+    """An address of an organization that is told of events."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    code: str = Field(default_factory=new_code, unique=True)
+    """The variable part of the public id `webhook_<code>`."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
+    url: str
+    event_types: list[str] = _json(list)
+    """Types of the events it is told of; `*` for all."""
+    secret: str
+    """Signs what is sent, so it cannot be kept as a hash."""
+    previous_secret: str | None = None
+    """The one before, which signs too, so that receivers can change over, until"""
+    previous_secret_until: datetime | None = _later()
+    disabled_at: datetime | None = _later()
+    """Since when nothing is sent; what waits goes on waiting."""
+    disabled_reason: str = ""
+    resting_until: datetime | None = _later()
+    """Before this the receiver asked to be left alone."""
+    last_sequence: int = 0
+    """The sequence number that was given out last."""
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+    @property
+    def public_id(self) -> str:
+        """The id in the native API and the command line."""
+        return f"webhook_{self.code}"
+
+
+class DeliveryState(StrEnum):
+    """Whether a receiver has what it is to be told."""
+
+    WAITING = "waiting"  #: to be sent, for the first time or again
+    DELIVERED = "delivered"  #: answered with 2xx
+    FAILED = "failed"  #: given up
+
+
+class Delivery(SQLModel, table=True):
+    """An event that a receiver is to be told of, and what became of it.
+
+    Committed with the event. The row is the log too: it stays for a while.
+    """
+
+    __table_args__ = (Index("ix_delivery_webhook", "webhook_id", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    code: str = Field(default_factory=new_code, unique=True)
+    """The variable part of the public id `delivery_<code>`."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    webhook_id: uuid.UUID | None = Field(default=None, foreign_key="webhook.id", ondelete="CASCADE")
+    """None: the `callback_url` of a task is told."""
+    url: str | None = None
+    """The `callback_url`; a webhook has its own."""
+    lane: str
+    """What must not hold up the others: the code of the webhook, or the host of `url`."""
+    activity_number: int = Field(foreign_key="activity.number", ondelete="CASCADE", index=True)
+    sequence: int | None = None
+    """Counts what the webhook is sent, from 1; given when it is taken up the first time."""
+    state: DeliveryState = Field(default=DeliveryState.WAITING, sa_type=AutoString)
+    attempts: int = 0
+    """Since it was made, or since somebody asked for it again."""
+    due_at: datetime | None = _later(index=True)
+    """Not before; taking the row moves it on, so that of two senders one has it. None: done."""
+    until: datetime = _time()
+    """The last try is made then."""
+    tried_at: datetime | None = _later()
+    status: int | None = None
+    """HTTP status of the last answer."""
+    error: str = ""
+    """Why the last try failed."""
+    answer: str = ""
+    """How the body of the last answer began."""
+    duration_seconds: float | None = None
+    """How long the last try took."""
+    created_at: datetime = _time(index=True)
+
+    @property
+    def public_id(self) -> str:
+        """The id in the native API and the command line."""
+        return f"delivery_{self.code}"
 
 
 class OutboxKind(StrEnum):

