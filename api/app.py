@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 
 from api import health, problems, review_pages
 from api.bodies import BodyLimit
-from api.v1 import events, files, operations, projects, tasks
+from api.v1 import events, files, operations, projects, tasks, webhooks
+from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
 from flows.reconcile import follow_prefect
 from store.database import database, migrate
@@ -44,6 +45,7 @@ TAGS = [
     {"name": "tasks", "description": "Documents on their way, and what people decide."},
     {"name": "operations", "description": "One step on one file, without a project."},
     {"name": "events", "description": "What happened."},
+    {"name": "webhooks", "description": "Who is told of what happens."},
     {"name": "projects", "description": "Named ways of treating documents."},
     {"name": "server", "description": "The server itself."},
 ]
@@ -51,15 +53,15 @@ TAGS = [
 RESTART_SECONDS = 1.0
 """Before something that runs in the background and broke is started again."""
 
-SURFACES = (files, tasks, operations, events, projects, health)
+SURFACES = (files, tasks, operations, events, webhooks, projects, health)
 
 
 def create_app(*, run_background: bool = True) -> FastAPI:
     """Make the app.
 
     Args:
-        run_background: whether it carries what it takes in to Prefect, and follows Prefect.
-            Without, it takes tasks in, and another process must do that.
+        run_background: whether it carries what it takes in to Prefect, follows Prefect, and
+            tells webhooks. Without, it takes tasks in, and another process must do that.
     """
     app = FastAPI(
         title="Papertray",
@@ -88,7 +90,7 @@ def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(migrate)  # it has an event loop of its own
         stop = asyncio.Event()
-        loops = (run_dispatcher, follow_prefect) if run_background else ()
+        loops = (run_dispatcher, follow_prefect, run_deliverer) if run_background else ()
         running = [asyncio.create_task(_keep_running(loop, stop)) for loop in loops]
         try:
             yield

@@ -9,13 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flows.public_http import check_url
 from store.blobs import CHUNK_BYTES
-from store.errors import EmptyFileError, FileTooLargeError
+from store.errors import AddressError, EmptyFileError, FileTooLargeError
 from store.settings import settings
 
 MAX_BODY_BYTES = 1 << 20
@@ -199,6 +200,13 @@ def _json_of_field(value: Any) -> Any:
     return value
 
 
+def _checked_url(url: str) -> str:
+    try:
+        return check_url(url)
+    except AddressError as error:
+        raise ValueError(error.message) from None
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -212,5 +220,11 @@ Text = Annotated[str, AfterValidator(storable_text)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
 JsonField = Annotated[JsonObject, BeforeValidator(_json_of_field)]
 """A JSON object in a field of a form."""
+Url = Annotated[
+    Text,
+    AfterValidator(_checked_url),
+    Field(json_schema_extra={"format": "uri"}, examples=["https://example.com/hook"]),
+]
+"""An address that may be called: public, http or https."""
 UtcTime = Annotated[datetime, AfterValidator(_in_utc)]
 """A point in time; one without a zone is UTC."""

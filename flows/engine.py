@@ -92,6 +92,12 @@ DEPLOYMENTS: Final = (
     Deployment("run-operation", "flows.run_operation.run_operation", "interactive"),
     Deployment("reconcile", "flows.reconcile.reconcile", "interactive", interval_seconds=30),
     Deployment("expire", "flows.expire.expire", "interactive", interval_seconds=30),
+    Deployment(
+        "deliver-webhooks",
+        "flows.deliver_webhooks.deliver_webhooks",
+        "interactive",
+        interval_seconds=60,
+    ),
 )
 QUEUES: Final = ("interactive", "default", "bulk")
 """Queues of the pool, the most urgent first."""

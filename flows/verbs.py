@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.outbox import changing, enqueue
+from flows.public_http import check_url
 from operations.registry import OPERATIONS
 from operations.tools.file_type import SNIFFED_BYTES, sniff
 from operations.validate_fields import check, typed
@@ -288,6 +289,7 @@ async def submit_process(
     file: File | None = None,
     name: str = "",
     metadata: Mapping[str, Any] | None = None,
+    callback_url: str | None = None,
     flow_run_id: UUID | None = None,
 ) -> Task:
     """Take in a task of a project, in one local transaction; Prefect need not be there.
@@ -299,10 +301,12 @@ async def submit_process(
         file: one whose bytes were stored just now, remembered in the same transaction.
         name: what people call the task; the name of the file when omitted.
         metadata: what the caller wants to keep with it.
+        callback_url: where the caller wants to be told of its end.
         flow_run_id: the run that makes the task for itself; none is submitted then.
 
     Raises:
         NotFoundError: the project or the file is not there.
+        AddressError: the callback is none that may be reached.
     """
     async with changing() as session:
         found = await find_project(session, caller, project)
@@ -325,6 +329,7 @@ async def submit_process(
                 parameters={"input": file.id, "project": project},
                 task_metadata=dict(metadata or {}),
                 input_file_id=file.id,
+                callback_url=check_url(callback_url) if callback_url else None,
                 deadline_at=now() + parse_project_file(version.source).timeout,
                 flow_run_id=flow_run_id,
             ),
@@ -350,15 +355,18 @@ async def submit_operation(
         operation: name of a row of OPERATIONS.
         kind: `pdf` or `image`, the kind of file the caller announces.
         parameters: as sent, validated by the caller against the row's params; `input` is a
-            file id, a task id, or a list of them.
+            file id, a task id, or a list of them, `callback_url` where the caller wants to be
+            told of the end.
         name: what people call the task.
         flow_run_id: the run that makes the task for itself; none is submitted then.
 
     Raises:
         NotFoundError: there is no such operation.
+        AddressError: the callback is none that may be reached.
     """
     if operation not in OPERATIONS:
         raise NotFoundError(f"There is no operation named {operation!r}.", operation=operation)
+    callback_url = parameters.get("callback_url")
     async with changing() as session:
         return await _take_in(
             session,
@@ -369,6 +377,7 @@ async def submit_operation(
                 name=name,
                 parameters=dict(parameters),
                 task_metadata={"kind": kind},
+                callback_url=check_url(str(callback_url)) if callback_url else None,
                 deadline_at=now() + timedelta(seconds=settings().task_timeout_seconds),
                 flow_run_id=flow_run_id,
             ),

@@ -319,8 +319,8 @@ class Webhook(SQLModel, table=True):
         return f"webhook_{self.code}"
 
 
-class DeliveryState(StrEnum):
-    """Whether a receiver has what it is to be told."""
+class DeliveryOutcome(StrEnum):
+    """What became of a delivery so far."""
 
     WAITING = "waiting"  #: to be sent, for the first time or again
     DELIVERED = "delivered"  #: answered with 2xx
@@ -348,7 +348,7 @@ class Delivery(SQLModel, table=True):
     activity_number: int = Field(foreign_key="activity.number", ondelete="CASCADE", index=True)
     sequence: int | None = None
     """Counts what the webhook is sent, from 1; given when it is taken up the first time."""
-    state: DeliveryState = Field(default=DeliveryState.WAITING, sa_type=AutoString)
+    outcome: DeliveryOutcome = Field(default=DeliveryOutcome.WAITING, sa_type=AutoString)
     attempts: int = 0
     """Since it was made, or since somebody asked for it again."""
     due_at: datetime | None = _later(index=True)

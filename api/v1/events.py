@@ -11,6 +11,7 @@ from api.problems import described
 from api.v1 import examples, words
 from api.v1.lists import EVENTS, From, Listed, Take
 from api.v1.route import V1Route
+from store.activity import EVENT_TYPES
 from store.database import database
 from store.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from store.models import Activity
@@ -42,7 +43,7 @@ async def list_events(
     `task.canceled`, `task.timed_out`, `task.discarded`, `task.filtered`, `task.unlocked`,
     `task.exported`.
     """
-    wanted = set(words.EVENT_TYPES) & set(type or words.EVENT_TYPES)
+    wanted = set(EVENT_TYPES) & set(type or EVENT_TYPES)
     async with database().reading() as session:
         rows, links = await EVENTS.page(
             session, caller, request, take, start, col(Activity.type).in_(sorted(wanted))

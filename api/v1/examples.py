@@ -15,6 +15,7 @@ FILE: Final[Mapping[str, Any]] = {
 }
 
 _OURS: Final[Mapping[str, Any]] = {
+    "callback_url": None,
     "name": "",
     "project": None,
     "metadata": {},
@@ -139,6 +140,40 @@ EVENT: Final[Mapping[str, Any]] = {
     "actor": "flow",
     "surface": "system",
     "reason": "",
+}
+
+WEBHOOK: Final[Mapping[str, Any]] = {
+    "id": "webhook_h2k5m8p1r4t7v0x3",
+    "url": "https://example.com/hook",
+    "events": ["task.completed", "task.failed"],
+    "enabled": True,
+    "disabled_reason": "",
+    "previous_secret_until": None,
+    "created_at": "2021-05-01T12:00:00Z",
+    "updated_at": "2021-05-01T12:00:00Z",
+}
+
+WEBHOOK_WITH_SECRET: Final[Mapping[str, Any]] = {
+    **WEBHOOK,
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+}
+
+DELIVERY: Final[Mapping[str, Any]] = {
+    "id": "delivery_b6d9f2h5k8m1p4r7",
+    "event_id": "event_euyrvozb9302uwhq",
+    "event_type": "task.completed",
+    "status": "waiting",
+    "sequence": 7,
+    "attempts": 2,
+    "next_attempt_at": "2021-05-03T10:05:16Z",
+    "last_attempt": {
+        "at": "2021-05-03T10:05:06Z",
+        "http_status": 503,
+        "error": "The receiver answered 503.",
+        "answer": "upstream is restarting",
+        "seconds": 0.041,
+    },
+    "created_at": "2021-05-03T10:05:00Z",
 }
 
 PROJECT: Final[Mapping[str, Any]] = {

@@ -14,10 +14,10 @@ from sqlmodel import col
 from api.bodies import Text
 from store.access import Caller, visible
 from store.errors import NotFoundError
-from store.models import Activity, File, Project, Task
+from store.models import Activity, Delivery, File, Project, Task, Webhook
 from store.settings import settings
 
-R = TypeVar("R", File, Task, Activity, Project)
+R = TypeVar("R", File, Task, Activity, Project, Webhook, Delivery)
 T = TypeVar("T")
 
 Take = Annotated[int, Query(ge=1, le=100, description="How many items the page has at most.")]
@@ -129,3 +129,7 @@ FILES = Listing(File, (_c(File.created_at), _c(File.id)), _c(File.id))
 TASKS = Listing(Task, (_c(Task.created_at), _c(Task.code)), _c(Task.code), "task_")
 EVENTS = Listing(Activity, (_c(Activity.number),), _c(Activity.code), "event_")
 PROJECTS = Listing(Project, (_c(Project.created_at), _c(Project.name)), _c(Project.name))
+WEBHOOKS = Listing(
+    Webhook, (_c(Webhook.created_at), _c(Webhook.code)), _c(Webhook.code), "webhook_"
+)
+DELIVERIES = Listing(Delivery, (_c(Delivery.id),), _c(Delivery.code), "delivery_")

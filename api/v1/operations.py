@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from api.auth import TaskCreator
-from api.bodies import Text, storable_json
+from api.bodies import Text, Url, storable_json
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.route import V1Route
@@ -43,6 +43,10 @@ Inputs = Annotated[
 Name = Annotated[
     Text, Field(max_length=255, description="What people call the task.", examples=["Letter"])
 ]
+CallbackUrl = Annotated[
+    Url | None,
+    Field(description="Address that is told of the end of the task, by a POST of the event."),
+]
 
 
 class _Sent(BaseModel):
@@ -65,6 +69,7 @@ def body_of(row: Operation) -> type[BaseModel]:
         __doc__=row.summary,
         input=(Inputs if row.takes_many else Input, ...),
         name=(Name, ""),
+        callback_url=(CallbackUrl, None),
     )
 
 

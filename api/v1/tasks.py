@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
 from api.auth import TaskCreator, TaskEditor, TaskReader
-from api.bodies import JsonField, JsonObject, Text, UtcTime, media_type, read_form, read_json
+from api.bodies import JsonField, JsonObject, Text, Url, UtcTime, media_type, read_form, read_json
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.files import send_blob, stored
@@ -69,6 +69,7 @@ class TaskForm(_Body):
     project: Text
     name: Name = ""
     metadata: JsonField = {}
+    callback_url: Url | None = None
 
 
 class TaskBody(_Body):
@@ -82,6 +83,8 @@ class TaskBody(_Body):
     """What people call the task; the name of the file when omitted."""
     metadata: JsonObject = {}
     """What to keep with the task; it is given back and never looked into."""
+    callback_url: Url | None = None
+    """Address that is told of the end of the task, by a POST of the event."""
 
 
 class SaveBody(_Body):
@@ -157,6 +160,11 @@ class ReportBody(_Body):
                             "type": "string",
                             "description": "A JSON object to keep with the task.",
                         },
+                        "callback_url": {
+                            "type": "string",
+                            "format": "uri",
+                            "description": "Address that is told of the end of the task.",
+                        },
                     },
                     required=["file", "project"],
                     example={"project": "invoices", "metadata": '{"order": "4711"}'},
@@ -188,6 +196,7 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
                 file_id=body.input,
                 name=body.name,
                 metadata=body.metadata,
+                callback_url=body.callback_url,
             )
         )
     upload, form = await read_form(request, TaskForm)
@@ -195,7 +204,12 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
     # of a worker, with limits, and a task whose document cannot be opened fails and says so.
     async with stored(caller, upload, upload.name) as file:
         row = await verbs.submit_process(
-            caller, project=form.project, file=file, name=form.name, metadata=form.metadata
+            caller,
+            project=form.project,
+            file=file,
+            name=form.name,
+            metadata=form.metadata,
+            callback_url=form.callback_url,
         )
     return words.task_of(row)
 

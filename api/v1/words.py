@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.verbs import PROCESS, field_values, file_members, holder
 from store import models
+from store.activity import told
 from store.fields import FieldValue
+from store.ids import now
 from store.lifecycle import FINAL
 from store.settings import settings
 from store.states import State
@@ -30,26 +32,6 @@ STATUS: Final[Mapping[State, Status]] = {
     State.CANCELED: "failed",
 }
 """Four words for eleven states; `state` beside it has the exact one."""
-
-EVENT_TYPES: Final = (
-    "file.created",
-    "file.deleted",
-    "task.created",
-    "task.deleted",
-    "task.completed",
-    "task.failed",
-    "task.in_review",
-    "task.claimed",
-    "task.released",
-    "task.reported",
-    "task.canceled",
-    "task.timed_out",
-    "task.discarded",
-    "task.filtered",
-    "task.unlocked",
-    "task.exported",
-)
-"""What programs are told of. The history of a task has more: who saved what, each step."""
 
 
 class _Shape(BaseModel):
@@ -122,6 +104,8 @@ class Task(_Shape):
     created_at: datetime
     updated_at: datetime
     state: State
+    callback_url: str | None
+    """Who is told of the end."""
     name: str
     project: str | None
     metadata: dict[str, Any]
@@ -186,6 +170,64 @@ class Event(_Shape):
     reason: str
 
 
+class Webhook(_Shape):
+    """An address that is told of events."""
+
+    id: str
+    url: str
+    events: list[str]
+    """Types of the events it is told of; `*` for all."""
+    enabled: bool
+    """Whether anything is sent."""
+    disabled_reason: str
+    """Why not; empty while it is enabled."""
+    previous_secret_until: datetime | None
+    """How long the secret before the present one still signs, too; null when it does not."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class WebhookWithSecret(Webhook):
+    """A webhook, the one time its secret is there to be read."""
+
+    secret: str
+    """Verifies what is sent: `whsec_...`."""
+
+
+class Delivery(_Shape):
+    """An event that a webhook is told of, and what became of it."""
+
+    id: str
+    event_id: str
+    """Also the `webhook-id` of each try."""
+    event_type: str
+    status: Literal["waiting", "delivered", "failed"]
+    """`failed`: given up."""
+    sequence: int | None
+    """Counts what the webhook is sent, from 1; null before the first try."""
+    attempts: int
+    """Tries since it was made, or since it was sent again."""
+    next_attempt_at: datetime | None
+    """Not before; null when it is over."""
+    last_attempt: "Attempt | None"
+    """Null before the first try."""
+    created_at: datetime
+
+
+class Attempt(_Shape):
+    """The last try to deliver."""
+
+    at: datetime
+    http_status: int | None
+    """Null where there was no answer."""
+    error: str
+    """Why it failed; empty when it did not."""
+    answer: str
+    """How the body of the answer began, 200 characters at most."""
+    seconds: float | None
+    """How long it took."""
+
+
 class Project(_Shape):
     """A named way of treating documents."""
 
@@ -222,6 +264,7 @@ def task_of(row: models.Task) -> Task:
         state=row.state,
         parameters=row.parameters,
         result=row.result if row.state in FINAL else {},
+        callback_url=row.callback_url,
         name=row.name,
         # A project keeps its name, so the one that the task was made with is the one it has.
         project=row.parameters.get("project") if is_project_task else None,
@@ -274,14 +317,53 @@ def documents_of(
 
 def event_of(row: models.Activity) -> Event:
     """An event."""
-    return Event(
-        id=f"event_{row.code}",
-        type=row.type,
-        timestamp=row.at,
-        data={"id": row.subject, **row.data},
-        actor=row.actor,
-        surface=row.surface,
-        reason=row.reason,
+    return Event(**told(row), actor=row.actor, surface=row.surface, reason=row.reason)
+
+
+def webhook_of(row: models.Webhook) -> Webhook:
+    """A webhook."""
+    return Webhook(**_webhook_members(row))
+
+
+def webhook_with_secret(row: models.Webhook) -> WebhookWithSecret:
+    """A webhook and its secret."""
+    return WebhookWithSecret(**_webhook_members(row), secret=row.secret)
+
+
+def _webhook_members(row: models.Webhook) -> dict[str, Any]:
+    until = row.previous_secret_until
+    return {
+        "id": row.public_id,
+        "url": row.url,
+        "events": row.event_types,
+        "enabled": row.disabled_at is None,
+        "disabled_reason": row.disabled_reason,
+        "previous_secret_until": until if until and until > now() else None,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def delivery_of(row: models.Delivery, event: models.Activity) -> Delivery:
+    """A delivery, and the event it tells of."""
+    return Delivery(
+        id=row.public_id,
+        event_id=f"event_{event.code}",
+        event_type=event.type,
+        status=models.DeliveryOutcome(row.outcome).value,
+        sequence=row.sequence,
+        attempts=row.attempts,
+        next_attempt_at=row.due_at,
+        last_attempt=Attempt(
+            at=row.tried_at,
+            http_status=row.status,
+            error=row.error,
+            answer=row.answer,
+            seconds=row.duration_seconds,
+        )
+        if row.tried_at
+        else None,
+        created_at=row.created_at,
     )
 
 

@@ -425,7 +425,9 @@ async def test_junk_is_answered_and_never_with_a_500(
     content = body if isinstance(body, bytes) else json.dumps(body)
     media_types = ["application/json", "multipart/form-data; boundary=b", "application/yaml"]
     answer = await client.post(
-        path.format(task_id="task_0000000000000000"),
+        path.format(
+            task_id="task_0000000000000000", webhook_id="webhook_0", delivery_id="delivery_0"
+        ),
         content=content,
         headers={"content-type": data.draw(st.sampled_from(media_types))},
     )

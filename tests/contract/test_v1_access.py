@@ -53,6 +53,19 @@ async def project(client: Client) -> str:
     return "invoices"
 
 
+async def webhook(client: Client) -> str:
+    answer = await client.post("/v1/webhooks", json={"url": "https://example.com/hook"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+async def webhook_delivery(client: Client) -> str:
+    webhook_id = await webhook(client)
+    answer = await client.post(f"/v1/webhooks/{webhook_id}/test")
+    assert answer.status_code == 202, answer.text
+    return f"{webhook_id}/{answer.json()['id']}"
+
+
 async def nothing(client: Client) -> str:
     return ""
 
@@ -92,6 +105,17 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/v1/tasks/{task_id}/cancel"): Call(queued),
     ("post", "/v1/tasks/{task_id}/retry"): Call(failed),
     ("get", "/v1/events"): Call(queued),
+    ("post", "/v1/webhooks"): Call(send={"json": {"url": "https://example.com"}}, status=201),
+    ("get", "/v1/webhooks"): Call(webhook),
+    ("get", "/v1/webhooks/{webhook_id}"): Call(webhook),
+    ("patch", "/v1/webhooks/{webhook_id}"): Call(webhook, {"json": {"enabled": False}}),
+    ("delete", "/v1/webhooks/{webhook_id}"): Call(webhook, status=204),
+    ("post", "/v1/webhooks/{webhook_id}/rotate-secret"): Call(webhook),
+    ("post", "/v1/webhooks/{webhook_id}/test"): Call(webhook, status=202),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries"): Call(webhook),
+    ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend"): Call(
+        webhook_delivery, status=202
+    ),
     ("post", "/v1/projects"): Call(send={"json": {"source": PROJECT}}, status=201),
     ("get", "/v1/projects"): Call(project),
     ("get", "/v1/projects/{name}"): Call(project),
@@ -126,7 +150,15 @@ async def test_a_key_opens_what_its_scope_says_and_only_in_its_organization(
 ):
     call = call_of(method, path)
     subject = await call.of(client)
-    address = path.format(file_id=subject, task_id=subject, name=subject, number=1)
+    webhook_id, _, delivery_id = subject.partition("/")
+    address = path.format(
+        file_id=subject,
+        task_id=subject,
+        name=subject,
+        number=1,
+        webhook_id=webhook_id,
+        delivery_id=delivery_id,
+    )
     scope = scope_of(OPERATIONS[(method, path)])
     if path.endswith("/release"):
         me = {"x-api-key": await make_key(scope, user="ada@example.com")}

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from api.v1.words import EVENT_TYPES
 from operations.registry import OPERATIONS
+from store.activity import EVENT_TYPES
 from store.database import database
 from store.ids import now
 from store.models import Outbox, OutboxKind, Task

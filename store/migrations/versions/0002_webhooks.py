@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("lane", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("activity_number", sa.Integer(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=True),
-        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("outcome", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", store.models.UtcDateTime(), nullable=True),
         sa.Column("until", store.models.UtcDateTime(), nullable=False),

@@ -3,7 +3,8 @@ from uuid import uuid4
 import pytest
 
 from api.v1.files import attachment, short_name
-from api.v1.words import EVENT_TYPES, STATUS, task_of
+from api.v1.words import STATUS, task_of
+from store.activity import EVENT_TYPES
 from store.lifecycle import ACTIVITY_OF, FINAL
 from store.models import Task
 from store.states import Event, State
