@@ -72,6 +72,9 @@ async def _project(run: TaskRun) -> ProjectFile:
         return await project_file_of(session, run.task)
 
 
+_OF_OCR = {"languages", "dpi"}
+
+
 async def read(run: TaskRun) -> ReadPagesResult:
     """Read the pages: words with their places, and an image of each."""
     await run.reload()
@@ -80,8 +83,8 @@ async def read(run: TaskRun) -> ReadPagesResult:
     async with run.step("read"):
         pages: ReadPagesResult = await read_pages(
             Blob(file.blob),
-            ReadPagesParams(
-                mode=project.read.mode, languages=project.read.languages, dpi=project.read.dpi
+            ReadPagesParams.model_validate(
+                project.read.model_dump(exclude=_OF_OCR if project.read.mode == "skip" else None)
             ),
             folder=run.blob("read"),
         )
@@ -407,7 +410,7 @@ async def operate(run: TaskRun) -> None:
     )
 
 
-_OF_THE_TASK = {"input", "name"}
+_OF_THE_TASK = {"input", "name", "callback_url"}
 """What is sent beside the parameters of the operation."""
 
 
@@ -503,8 +506,11 @@ async def _outcome(
 ) -> dict[str, Any]:
     """The result of the task, as its callers read it (wire/v1.md)."""
     if isinstance(result, ExtractTextResult):
-        content = await blobs().read(run.blob(f"{folder}/{result.file}"))
-        return {"format": result.format, "content": content.decode()}
+        content = (await blobs().read(run.blob(f"{folder}/{result.file}"))).decode()
+        told = result.model_dump(mode="json", exclude={"file", "page_count"})
+        if result.format != "json":
+            return {"format": result.format, "content": content, "read": told["read"]}
+        return {**told, "content": json.loads(content)}
     facts = result.model_dump(mode="json", exclude={"files"})
     if isinstance(result, MadeFiles):
         given = run.task.parameters.get("name", "")

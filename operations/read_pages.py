@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from operations.registry import Params, Result, operation, report_progress
 from operations.tools.child import in_child, spread
 from operations.tools.page_range import pages_of
 from operations.tools.reading import (
+    OCR,
+    TEXT_LAYER,
     Orders,
     ReadPage,
     examine,
@@ -34,6 +36,13 @@ class ReadPagesParams(Params):
     pages: str = ""
     """Which pages, like `2-7` or `2,3,7`; all when empty."""
 
+    @model_validator(mode="after")
+    def _each_has_an_effect(self) -> "ReadPagesParams":
+        idle = sorted({"languages", "dpi"} & self.model_fields_set)
+        if self.mode == "skip" and idle:
+            raise ValueError(f"{' and '.join(idle)}: without effect where mode is skip; leave out")
+        return self
+
 
 class ReadPagesResult(Result):
     """What was read."""
@@ -47,6 +56,38 @@ class ReadPagesResult(Result):
     def text_layer_files(self) -> list[str]:
         """The names of the PDFs with invisible text, of the pages that have one."""
         return [page.text_layer_file for page in self.pages if page.text_layer_file]
+
+
+class HowRead(BaseModel):
+    """The parameters that were in effect."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    mode: str
+    """As asked for, or by default."""
+    languages: list[str] | None
+    """By which OCR read; null where it read nothing."""
+    dpi: int | None
+    """At which OCR read, at most; null where it read nothing."""
+    text_layer_pages: list[int]
+    """Numbers of the pages whose text layer was taken, 1-based."""
+    ocr_pages: list[int]
+    """Numbers of the pages that OCR read, 1-based."""
+
+
+def how_read(params: ReadPagesParams, result: ReadPagesResult) -> HowRead:
+    """Which parameters were in effect, and on which pages."""
+    numbers = {
+        method: [page.number for page in result.pages if page.method == method]
+        for method in (TEXT_LAYER, OCR)
+    }
+    return HowRead(
+        mode=params.mode,
+        languages=params.languages if numbers[OCR] else None,
+        dpi=params.dpi if numbers[OCR] else None,
+        text_layer_pages=numbers[TEXT_LAYER],
+        ocr_pages=numbers[OCR],
+    )
 
 
 @operation(timeout_seconds=6 * 3600, accepts=())

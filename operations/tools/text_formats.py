@@ -1,10 +1,11 @@
 """Words with places, written as plain text, Markdown or HTML."""
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,8 @@ _NUMBER = re.compile(r"\(?(?:\d{1,3}|[a-z])[.)](?=\s|$)")
 
 _TABLE_LINES = 3
 _TABLE_COLUMNS = range(2, 13)
+_MAX_CELL_LINES = 4
+"""Lines of a cell under its first."""
 
 
 @dataclass
@@ -163,24 +166,74 @@ def _spaced(line: Line) -> str:
 
 
 def _with_tables_joined(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks, but rows of a table that stand apart put together, and apart from the rest."""
-    lines = [(index, line) for index, block in enumerate(blocks) for line in block]
+    """The blocks, but tables apart from the rest, and one table where its rows stand apart."""
     joined: list[Block] = []
-    for in_columns, run in groupby(lines, key=lambda item: len(item[1]) > 1):
-        rows = list(run)
-        if in_columns and _is_table([line for _, line in rows]):
-            joined.append([line for _, line in rows])
-        else:
-            joined.extend(
-                [line for _, line in some] for _, some in groupby(rows, key=lambda item: item[0])
-            )
+    for block in blocks:
+        for piece in _pieces(block):
+            if joined and _goes_on(joined[-1], piece):
+                joined[-1] = [*joined[-1], *piece]
+            else:
+                joined.append(piece)
     return joined
 
 
+def _pieces(block: Block) -> list[Block]:
+    """A block, cut where rows of a table begin and end."""
+    in_columns = [n for n, line in enumerate(block) if len(line) > 1]
+    cuts: list[int] = []
+    for _, run in groupby(enumerate(in_columns), key=lambda item: item[1] - item[0]):
+        numbers = [number for _, number in run]
+        cuts.extend((numbers[0], numbers[-1] + 1))
+    pieces = [block[a:b] for a, b in pairwise([0, *cuts, len(block)]) if b > a]
+    merged: list[Block] = []
+    for piece in pieces:
+        # A line under a row that goes on with one of its cells, with another row under it.
+        if len(merged) > 1 and _is_row(piece) and _continues(merged[-2], merged[-1]):
+            merged[-2:] = [[*merged[-2], *merged[-1], *piece]]
+        else:
+            merged.append(piece)
+    if any(map(_is_table, merged)):
+        return merged
+    return [block]
+
+
+def _is_row(piece: Block) -> bool:
+    return len(piece[0]) > 1
+
+
+def _continues(table: Block, lines: Block) -> bool:
+    """Whether lines are nothing but the rest of cells of the row above them."""
+    if not _is_row(table) or len(lines) > _MAX_CELL_LINES:
+        return False
+    row = table[-1]
+    size = height_of(row)
+    for (segment,) in lines:
+        over = [s for s in row if abs(s.box[0] - segment.box[0]) <= size]
+        right = [s.box[0] for s in row if s.box[0] > segment.box[0] + size]
+        if not over or segment.box[2] > min(right, default=math.inf):
+            return False
+    return True
+
+
+def _goes_on(table: Block, piece: Block) -> bool:
+    """Whether rows that stand apart belong to the table above: they fill the same columns."""
+    if not all(len(line) > 1 for line in (table[-1], *piece)):
+        return False
+    above, below = _columns(table), _columns(piece)
+    if len(above) != len(below) or not _is_table([*table, *piece]):
+        return False
+    return all(
+        min(a[1], b[1]) > max(a[0], b[0]) or abs(a[0] - b[0]) < height_of(piece[0])
+        for a, b in zip(above, below, strict=True)
+    )
+
+
 def _is_table(block: Block) -> bool:
+    rows = [line for line in block if len(line) > 1]
     return (
-        len(block) >= _TABLE_LINES
-        and all(len(line) > 1 for line in block)
+        len(rows) >= _TABLE_LINES
+        and len(block[0]) > 1
+        and len(block[-1]) > 1
         and len(_columns(block)) in _TABLE_COLUMNS
         and all(len(cells) == len(line) for cells, line in zip(_filled(block), block, strict=True))
     )
@@ -215,7 +268,10 @@ def _cells(block: Block) -> list[list[str]]:
         row = [""] * len(columns)
         for segment in line:
             row[_column_of(segment, columns)] = _text(segment.words)
-        rows.append(row)
+        if len(line) > 1:
+            rows.append(row)
+        else:
+            rows[-1] = [f"{cell} {more}".strip() for cell, more in zip(rows[-1], row, strict=True)]
     return rows
 
 
