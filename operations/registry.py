@@ -9,11 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr
 
 from operations.tools.scratch import scratch_folder
 from store.blobs import blobs
@@ -24,6 +24,13 @@ class Params(BaseModel):
     """What can be said to an operation. An unknown name is refused, never dropped."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+MASK = "***"
+"""What is shown in the place of a secret."""
+
+Secret = Annotated[SecretStr, PlainSerializer(lambda _: MASK, return_type=str, when_used="json")]
+"""A parameter that is used, and neither shown, logged nor kept."""
 
 
 class Result(BaseModel):
@@ -76,6 +83,12 @@ class Operation:
     """Whether its source is a list of files."""
     summary: str
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Names of the parameters that must not be shown."""
+        fields = self.params.model_fields.items()
+        return frozenset(name for name, field in fields if "SecretStr" in repr(field.annotation))
+
 
 OPERATIONS: dict[str, Operation] = {}
 
@@ -89,6 +102,18 @@ async def report_progress(current: int, total: int) -> None:
     report = _report.get()
     if report is not None:
         await report(current, total)
+
+
+def page_counter(total: int) -> Callable[[], Awaitable[None]]:
+    """What is to be called after each page, for `report_progress` to tell of all that are done."""
+    done = 0
+
+    async def one_more() -> None:
+        nonlocal done
+        done += 1
+        await report_progress(done, total)
+
+    return one_more
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ PapertrayError                 500  internal
     UnsupportedFileError       422  file_type_unsupported
     DamagedFileError           422  file_damaged
     EncryptedFileError         422  file_encrypted
+    SignedFileError            422  file_signed
     NoPagesError               422  file_has_no_pages
     LimitExceededError         422  limit_exceeded
     FileTooLargeError          413  file_too_large
@@ -94,9 +95,15 @@ class DamagedFileError(InputError):
 
 
 class EncryptedFileError(InputError):
-    """The file needs a password. Give the right one, or remove the encryption."""
+    """The file needs a password. Send it as `password`, or a copy without encryption."""
 
     code = "file_encrypted"
+
+
+class SignedFileError(InputError):
+    """The file is digitally signed. Set `invalidate_signatures`, or leave it as it is."""
+
+    code = "file_signed"
 
 
 class NoPagesError(InputError):

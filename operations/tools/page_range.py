@@ -4,6 +4,9 @@ import re
 
 from store.errors import PageRangeError
 
+PAGES_PATTERN = r"^\s*\d+\s*(-\s*(\d+\s*)?)?(,\s*\d+\s*(-\s*(\d+\s*)?)?)*$"
+"""What pages are asked for in, for a JSON schema; whether they are there, only the document says."""
+
 _PART = re.compile(r"(\d{1,9})(?:\s*(-)\s*(\d{1,9})?)?")
 
 

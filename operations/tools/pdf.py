@@ -3,16 +3,16 @@
 PDFium has no limits of its own and is not thread-safe: only ever call this in a child process.
 """
 
+import contextlib
 import ctypes
-import itertools
 import logging
 import math
+import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pikepdf
 import pypdfium2
@@ -22,6 +22,7 @@ from PIL import Image
 from store.errors import (
     DamagedFileError,
     EncryptedFileError,
+    InputError,
     LimitExceededError,
     NoPagesError,
 )
@@ -44,6 +45,8 @@ _MAX_INFLATION = 1032
 
 _CHUNK_BYTES = 2**20
 
+_UNDECODED = pikepdf.StreamDecodeLevel.none
+
 _PASSWORD_ERRORS = {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}
 
 
@@ -57,24 +60,29 @@ class PdfFacts:
     """Width and height of each page in points, as it is seen: cropped and turned."""
 
 
-def examine(path: Path, folder: Path) -> PdfFacts:
+def examine(path: Path, folder: Path, password: str | None = None) -> PdfFacts:
     """Look whether a PDF can be worked on, before any work.
 
     Args:
         path: the file.
-        folder: where a repaired copy may be put.
+        folder: where a repaired or unlocked copy may be put.
+        password: that opens it, of its user or its owner. All further work is on the unlocked
+            copy and needs none.
 
     Raises:
-        EncryptedFileError: it needs a password.
+        EncryptedFileError: it needs a password, or another one.
+        InputError: it needs none.
         NoPagesError: it has no pages.
         DamagedFileError: it cannot be opened, and not be repaired.
         LimitExceededError: too many pages, or one whose box is too large.
     """
+    if password is not None:
+        path = _unlocked(path, folder, password)
     try:
         facts = PdfFacts(path, _sizes(path))
     except pypdfium2.PdfiumError as error:
         if error.err_code in _PASSWORD_ERRORS:
-            raise EncryptedFileError from error
+            raise EncryptedFileError(reason="password_missing") from error
     else:
         _check_contents(path)
         return facts
@@ -85,6 +93,41 @@ def examine(path: Path, folder: Path) -> PdfFacts:
         raise DamagedFileError from error
     _check_contents(repaired)
     return facts
+
+
+def _unlocked(path: Path, folder: Path, password: str) -> Path:
+    target = folder / "unlocked.pdf"
+    for encoded in _encodings(password):
+        try:
+            with (
+                # It warns where none is needed, which is an error here.
+                warnings.catch_warnings(action="ignore"),
+                pikepdf.open(path, password=encoded, suppress_warnings=True) as pdf,
+            ):
+                if not pdf.is_encrypted:
+                    raise InputError(
+                        "The file is not encrypted. Leave `password` out.",
+                        parameter="password",
+                    )
+                # As it is, but for the encryption: decoding a stream could fill the memory.
+                pdf.save(target, compress_streams=False, stream_decode_level=_UNDECODED)
+                return target
+        except pikepdf.PasswordError:
+            continue
+        except (pikepdf.PdfError, ValueError, RuntimeError) as error:
+            raise DamagedFileError from error
+    raise EncryptedFileError(
+        "The password does not open the file. Send the right one, or a copy without encryption.",
+        reason="password_wrong",
+    )
+
+
+def _encodings(password: str) -> list[bytes]:
+    """A password as files may have it: in UTF-8 since PDF 2.0, before that in an 8-bit encoding."""
+    found = [password.encode()]
+    with contextlib.suppress(UnicodeEncodeError):
+        found.append(password.encode("latin-1"))
+    return list(dict.fromkeys(found))
 
 
 def _sizes(path: Path) -> list[tuple[float, float]]:
@@ -121,11 +164,9 @@ def _repaired(path: Path, folder: Path) -> Path:
             if not pdf.pages and not pdf.get_warnings():
                 raise NoPagesError
             # Streams are copied as they are: decoding one could fill the memory.
-            pdf.save(
-                target, compress_streams=False, stream_decode_level=pikepdf.StreamDecodeLevel.none
-            )
+            pdf.save(target, compress_streams=False, stream_decode_level=_UNDECODED)
     except pikepdf.PasswordError as error:
-        raise EncryptedFileError from error
+        raise EncryptedFileError(reason="password_missing") from error
     except (pikepdf.PdfError, ValueError, RuntimeError) as error:
         raise DamagedFileError from error
     return target
@@ -174,6 +215,76 @@ def _inflated_size(packed: bytes) -> int:
         size += len(unpacker.decompress(packed, _CHUNK_BYTES))
         packed = unpacker.unconsumed_tail
     return size
+
+
+@contextmanager
+def damage_is_ours() -> Iterator[None]:
+    """Work on the structure of a PDF: what is not as it should be there, is damage.
+
+    Raises:
+        DamagedFileError: something is of another type than it should be, or not there.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        raise DamagedFileError from error
+
+
+_DAMAGE = (
+    pikepdf.PdfError,
+    pikepdf.ForeignObjectError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What pikepdf raises where an object is not of the type that is asked for."""
+
+
+def write(document: pikepdf.Pdf, target: Path) -> None:
+    """Write a document whose streams stay as they are; the same one gives the same bytes."""
+    is_safe = _would_unpack_nothing(document)
+    document.save(
+        target,
+        compress_streams=is_safe,
+        stream_decode_level=_UNDECODED,
+        object_stream_mode=(
+            pikepdf.ObjectStreamMode.generate if is_safe else pikepdf.ObjectStreamMode.disable
+        ),
+        deterministic_id=True,
+    )
+
+
+def _would_unpack_nothing(document: pikepdf.Pdf) -> bool:
+    """Whether the small objects of a document can be packed, and images still stay as they are.
+
+    qpdf packs what is not packed; and it unpacks a
+    stream to pack it anew where its filters are a list, however large it gets.
+    A list of one filter is made that filter, which is the same.
+    """
+    for found in document.objects:
+        if not isinstance(found, pikepdf.Stream):
+            continue
+        filters = found.get(pikepdf.Name.Filter)
+        if filters is None and found.get(pikepdf.Name.Subtype) == pikepdf.Name.Image:
+            return False  # it would be packed: an image that somebody compares is another one
+        if not isinstance(filters, pikepdf.Array):
+            continue
+        if len(filters) > 1:
+            return False
+        parameters = found.get(pikepdf.Name.DecodeParms)
+        if isinstance(parameters, pikepdf.Array):
+            if len(parameters) and isinstance(parameters[0], pikepdf.Dictionary):
+                found.DecodeParms = parameters[0]
+            else:
+                del found.DecodeParms
+        if len(filters):
+            found.Filter = filters[0]
+        else:
+            del found.Filter
+    return True
 
 
 @contextmanager
@@ -295,88 +406,3 @@ def _to_pixels(
 
 _SOFT_HYPHEN = 2
 """What PDFium has where a word is divided at the end of a line."""
-
-
-@dataclass(frozen=True)
-class LayerPlace:
-    """Where a text layer belongs: on which page, and how that was turned to be read."""
-
-    page_number: int
-    """1-based."""
-    turned_degrees: int
-    """Counter-clockwise: 0, 90, 180 or 270."""
-    skew_degrees: float
-    """Counter-clockwise, after that."""
-
-
-_PLACE_KEY = "/PapertrayPlace"
-
-
-def label_layer(path: Path, place: LayerPlace) -> None:
-    """Write into a text layer where it belongs: as a blob it has no name that could tell."""
-    with pikepdf.open(path, allow_overwriting_input=True) as layer:
-        numbers = (place.page_number, place.turned_degrees, f"{place.skew_degrees:.2f}")
-        layer.docinfo[_PLACE_KEY] = " ".join(map(str, numbers))
-        layer.save(path)
-
-
-def place_of_layer(layer: pikepdf.Pdf) -> LayerPlace:
-    """Where a text layer belongs."""
-    number, turned, skew = str(layer.docinfo[_PLACE_KEY]).split()
-    return LayerPlace(int(number), int(turned), float(skew))
-
-
-def lay_under(
-    document: pikepdf.Pdf, page: pikepdf.Page, layer: pikepdf.Page, matrix: pikepdf.Matrix
-) -> None:
-    """Lay a page under another one, whose own content is neither read nor changed.
-
-    Args:
-        document: of the page.
-        page: gets the layer.
-        layer: of another document, which must stay open until this one is saved.
-        matrix: from the space of the layer to that of the page.
-    """
-    if pikepdf.Name.Resources not in page.obj:
-        page.obj.Resources = page.resources  # inherited; a new dictionary would hide them
-    form = document.copy_foreign(layer.as_form_xobject())
-    taken = page.obj.Resources.get("/XObject", {})
-    # Counted, not drawn by lot, so that the same input gives the same bytes.
-    name = next(n for k in itertools.count(1) if (n := pikepdf.Name(f"/Text{k}")) not in taken)
-    page.add_resource(form, pikepdf.Name.XObject, name)
-    page.contents_add(b"q %s cm %s Do Q\n" % (matrix.encode(), str(name).encode()), prepend=True)
-
-
-def keep_words(path: Path, words: Sequence[str], kept: Sequence[bool]) -> None:
-    """Take words out of a text layer.
-
-    Args:
-        path: of a layer that tesseract wrote: each word is one instruction.
-        words: what it read, in its order.
-        kept: for each of them whether it stays.
-    """
-    with pikepdf.open(path, allow_overwriting_input=True) as layer:
-        page = layer.pages[0]
-        instructions: list[Any] = []
-        at = 0
-        for found in pikepdf.parse_content_stream(page):
-            if str(found.operator) == "TJ":
-                text = bytes(found.operands[0][0]).decode("utf-16-be").strip()
-                # Words of nothing but spaces are in the layer alone.
-                if at < len(words) and text == words[at]:
-                    at += 1
-                    if not kept[at - 1]:
-                        continue
-            instructions.append(found)
-        page.Contents = layer.make_stream(pikepdf.unparse_content_stream(instructions))
-        layer.save(path)
-
-
-def merge_layers(path: Path, other: Path) -> None:
-    """Put the words of another layer of the same page into a text layer."""
-    with (
-        pikepdf.open(path, allow_overwriting_input=True) as layer,
-        pikepdf.open(other) as more,
-    ):
-        lay_under(layer, layer.pages[0], more.pages[0], pikepdf.Matrix())
-        layer.save(path)

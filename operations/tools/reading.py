@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from operations.tools import images, pdf, tesseract
 from operations.tools.clean_page import skew_degrees, whiten
 from operations.tools.file_type import PDF, readable_type
+from operations.tools.invisible_text import LayerPlace, write_layer
 from operations.tools.layout import arranged
 from operations.tools.missed_text import is_new, missed_text
 from operations.tools.text_layer import Quality, judge, words_of
@@ -175,8 +175,9 @@ def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
         view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
     scale = view.width / attempt.page.width, view.height / attempt.page.height
     read = _completed(attempt, pictures, orders)
+    place = LayerPlace(number, turned, attempt.skew)
+    write_layer(attempt.layer, place, read, *attempt.page.size)
     words = arranged([_scaled(word, *scale) for word in read])
-    pdf.label_layer(attempt.layer, pdf.LayerPlace(number, turned, attempt.skew))
     found = _written(number, OCR, words, view.size, view, orders)
     return found.model_copy(
         update={
@@ -227,7 +228,7 @@ def _attempt(pictures: _Pictures, orders: Orders, number: int) -> _Attempt:
 
 
 def _completed(attempt: _Attempt, pictures: _Pictures, orders: Orders) -> list[Word]:
-    """The words of a page, with those that were left out at first; all are in its layer."""
+    """The words of a page, with those that were left out at first."""
     rest = missed_text(attempt.page, attempt.words)
     if rest is None:
         return attempt.words
@@ -238,12 +239,8 @@ def _completed(attempt: _Attempt, pictures: _Pictures, orders: Orders) -> list[W
         base=attempt.layer.with_name(f"{attempt.layer.stem}-rest"),
         is_one_block=True,
     )
-    added = [is_new(word, attempt.words) for word in more.words]
-    if any(added):
-        pdf.keep_words(more.layer, [word.text for word in more.words], added)
-        pdf.merge_layers(attempt.layer, more.layer)
     more.layer.unlink()
-    return [*attempt.words, *compress(more.words, added)]
+    return [*attempt.words, *(word for word in more.words if is_new(word, attempt.words))]
 
 
 def file_stem(number: int) -> str:

@@ -1,37 +1,21 @@
 """Text layers laid under the pages of a PDF, which themselves stay as they are."""
 
 import io
-import logging
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import img2pdf
 import pikepdf
 import pypdfium2
 from pikepdf import Matrix
 
-from operations.tools import images, pdf
+from operations.tools import pdf
 from operations.tools.file_type import PDF, readable_type
+from operations.tools.image_pages import write_image_pages
+from operations.tools.invisible_text import LayerPlace, lay_under, place_of_layer, remove_layer
+from operations.tools.signatures import remove_signatures
 from store.errors import DamagedFileError, PageRangeError
-
-# It tells of what it does with transparency and resolutions, which is what is wanted of it.
-logging.getLogger("img2pdf").setLevel(logging.ERROR)
-
-_DEFAULT_DPI = 300
-
-_NOT_AS_IT_IS = (
-    img2pdf.AlphaChannelError,
-    img2pdf.ExifOrientationError,
-    img2pdf.ImageOpenError,
-    img2pdf.JpegColorspaceError,
-    img2pdf.NegativeDimensionError,
-    img2pdf.PdfTooLargeError,
-    img2pdf.UnsupportedColorspaceError,
-    ValueError,
-)
-"""What img2pdf raises for images that cannot be in a PDF as they are."""
 
 
 def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: Path) -> int:
@@ -54,7 +38,7 @@ def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: 
         path = pdf.examine(source, folder).path
     else:
         path = folder / "pages.pdf"
-        _write_images(source, folder, path)
+        write_image_pages(source, folder, path)
     try:
         with (
             pypdfium2.PdfDocument(path) as seen,
@@ -64,20 +48,21 @@ def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: 
             for layer_path in layers:
                 # From memory: all must stay open until the end, and may be thousands.
                 layer = kept_open.enter_context(pikepdf.open(io.BytesIO(layer_path.read_bytes())))
-                place = pdf.place_of_layer(layer)
+                place = place_of_layer(layer)
                 if not 1 <= place.page_number <= len(document.pages):
                     raise PageRangeError(page_number=place.page_number)
+                page = document.pages[place.page_number - 1]
+                remove_layer(document, page)
                 matrix = _matrix(seen[place.page_number - 1], layer.pages[0], place)
-                pdf.lay_under(
-                    document, document.pages[place.page_number - 1], layer.pages[0], matrix
-                )
-            document.save(target, compress_streams=False, deterministic_id=True)
+                lay_under(document, page, layer.pages[0], matrix)
+            remove_signatures(document)
+            pdf.write(document, target)
             return len(document.pages)
     except (pikepdf.PdfError, pypdfium2.PdfiumError) as error:
         raise DamagedFileError from error
 
 
-def _matrix(seen: pypdfium2.PdfPage, layer: pikepdf.Page, place: pdf.LayerPlace) -> Matrix:
+def _matrix(seen: pypdfium2.PdfPage, layer: pikepdf.Page, place: LayerPlace) -> Matrix:
     """From the space of a text layer to the page's own.
 
     The layer shows the page as it was read: cropped, turned upright, and straightened, each of
@@ -98,26 +83,3 @@ def _matrix(seen: pypdfium2.PdfPage, layer: pikepdf.Page, place: pdf.LayerPlace)
         .scaled((across * cos + down * sin) / width, (across * sin + down * cos) / height)
         .translated(-width / 2, -height / 2)
     )
-
-
-def _write_images(source: Path, folder: Path, target: Path) -> None:
-    frames = images.frames(source)
-    try:
-        with target.open("wb") as sink:
-            img2pdf.convert(str(source), outputstream=sink)
-        with pikepdf.open(target, allow_overwriting_input=True) as document:
-            pages = {frame.index for frame in frames}
-            for index in sorted(set(range(len(document.pages))) - pages, reverse=True):
-                del document.pages[index]
-            document.save(target, compress_streams=False)
-    except _NOT_AS_IT_IS:
-        plain = [_as_png(source, frame, n, folder) for n, frame in enumerate(frames, 1)]
-        with target.open("wb") as sink:
-            img2pdf.convert([str(path) for path in plain], outputstream=sink)
-
-
-def _as_png(source: Path, frame: images.Frame, page_number: int, folder: Path) -> Path:
-    path = folder / f"frame-{page_number}.png"
-    dpi = frame.dpi or _DEFAULT_DPI
-    images.decode(source, frame, page_number).save(path, dpi=(dpi, dpi), compress_level=1)
-    return path

@@ -1,22 +1,22 @@
 """Searchable PDFs: text where it stands on the page, and the page as it was."""
 
 import json
+import math
 from pathlib import Path
 
 import pikepdf
 import pypdfium2
-import pytesseract.pytesseract as engine
 import pytest
-from packaging.version import Version
 from PIL import Image
 
 from operations import make_searchable_pdf, read_pages
 from operations.make_searchable_pdf import MakeSearchablePdfParams
 from operations.read_pages import ReadPagesParams, ReadPagesResult
-from operations.tools import pdf, tesseract
+from operations.tools import pdf
+from operations.tools.reading import ReadPage
 from operations.tools.text_layer import words_of
 from store.errors import PageRangeError
-from store.fields import Word
+from store.fields import Box, Word
 
 
 async def read_and_make(source: Path, out: Path) -> tuple[ReadPagesResult, Path]:
@@ -32,19 +32,37 @@ def words_in(path: Path, number: int, size: tuple[int, int]) -> list[Word]:
         return words_of(pdf.characters(page, *size), *size)
 
 
-def tesseract_counts_the_space() -> bool:
-    """Whether this tesseract squeezes a word and the space behind it into the word's width.
+def on_the_page(box: Box, page: ReadPage, size: tuple[int, int]) -> tuple[float, float]:
+    """The middle of a box of the straightened image, on the page as it is."""
+    x = (box[0] + box[2] - page.width_pixels) / 2
+    y = (box[1] + box[3] - page.height_pixels) / 2
+    sin, cos = (f(math.radians(page.skew_degrees)) for f in (math.sin, math.cos))
+    return size[0] / 2 + x * cos - y * sin, size[1] / 2 + x * sin + y * cos
 
-    Debian's 5.3.0 does, 5.5.2 does not: seen, each ratio is n / (n + 1).
-    """
-    engine.tesseract_cmd = tesseract.find_program().command
-    return engine.get_tesseract_version() < Version("5.4")
+
+async def test_the_words_of_a_skewed_page_stand_where_they_are(samples: Path, out: Path) -> None:
+    pages, made = await read_and_make(samples / "baiona_alpha.png", out)
+    page = pages.pages[0]
+    assert page.skew_degrees
+    with Image.open(samples / "baiona_alpha.png") as image:
+        size = image.size
+    read = json.loads((out / page.words_file).read_text())["words"]
+    found = words_in(made, 1, size)
+    scale = size[0] * math.cos(math.radians(page.skew_degrees))
+    scale += size[1] * math.sin(math.radians(abs(page.skew_degrees)))
+    assert page.width_pixels == pytest.approx(scale, abs=2)
+    texts = [word["text"] for word in read]
+    for word in (word for word in read if texts.count(word["text"]) == 1):
+        left, top, right, bottom = next(w.box for w in found if w.text == word["text"])
+        middle = (left + right) / 2, (top + bottom) / 2
+        assert middle == pytest.approx(on_the_page(word["box"], page, size), abs=2)
 
 
-@pytest.mark.parametrize("name", ["vector.pdf", "phototest.tif", "baiona_alpha.png"])
+@pytest.mark.parametrize("name", ["vector.pdf", "phototest.tif", "linn.pdf"])
 async def test_the_words_stand_where_they_were_read(name: str, samples: Path, out: Path) -> None:
     pages, made = await read_and_make(samples / name, out)
     page = pages.pages[0]
+    assert page.skew_degrees == 0
     read = json.loads((out / page.words_file).read_text())["words"]
     found = words_in(made, 1, (page.width_pixels, page.height_pixels))
     assert sorted(word["text"] for word in read) == sorted(word.text for word in found)
@@ -52,14 +70,7 @@ async def test_the_words_stand_where_they_were_read(name: str, samples: Path, ou
     once = [word for word in read if texts.count(word["text"]) == 1]
     for word in once:
         place = next(w.box for w in found if w.text == word["text"])
-        left, top, right, bottom = word["box"]
-        ends = [right]
-        if tesseract_counts_the_space():  # but not for the last word of a line
-            ends.append(left + (right - left) * len(word["text"]) / (len(word["text"]) + 1))
-        assert place[0] == pytest.approx(left, abs=6)
-        assert any(place[2] == pytest.approx(end, abs=6) for end in ends)
-        # Tesseract lays the text on the baseline; the box has room for what hangs below it.
-        assert top - (bottom - top) / 2 < (place[1] + place[3]) / 2 < bottom
+        assert place == pytest.approx(word["box"], abs=2)
 
 
 async def test_the_text_leans_with_a_skewed_page_in_a_turned_box(samples: Path, out: Path) -> None:

@@ -1,0 +1,66 @@
+"""PDFs made of images, whose bytes are kept where a PDF can have them."""
+
+import logging
+from pathlib import Path
+
+import img2pdf
+import pikepdf
+
+from operations.tools import images, pdf
+
+# It tells of what it does with transparency and resolutions, which is what is wanted of it.
+logging.getLogger("img2pdf").setLevel(logging.ERROR)
+
+_DEFAULT_DPI = 300
+
+_NOT_AS_IT_IS = (
+    img2pdf.AlphaChannelError,
+    img2pdf.ExifOrientationError,
+    img2pdf.ImageOpenError,
+    img2pdf.JpegColorspaceError,
+    img2pdf.NegativeDimensionError,
+    img2pdf.PdfTooLargeError,
+    img2pdf.UnsupportedColorspaceError,
+    ValueError,
+)
+"""What img2pdf raises for images that cannot be in a PDF as they are."""
+
+
+def write_image_pages(source: Path, folder: Path, target: Path) -> None:
+    """Make a PDF of an image, a page of each frame, where possible with its very bytes.
+
+    Args:
+        source: the image.
+        folder: for what is needed on the way.
+        target: the PDF to write.
+
+    Raises:
+        InputError: of the kind that says what is wrong with the image.
+    """
+    frames = images.frames(source)
+    try:
+        with target.open("wb") as sink:
+            img2pdf.convert(str(source), outputstream=sink)
+        with pikepdf.open(target, allow_overwriting_input=True) as document:
+            pages = {frame.index for frame in frames}
+            for index in sorted(set(range(len(document.pages))) - pages, reverse=True):
+                del document.pages[index]
+            document.save(target, compress_streams=False)
+    except _NOT_AS_IT_IS:
+        plain = [_as_png(source, frame, n, folder) for n, frame in enumerate(frames, 1)]
+        with target.open("wb") as sink:
+            img2pdf.convert([str(path) for path in plain], outputstream=sink)
+
+
+def image_as_pdf(source: Path, folder: Path) -> pdf.PdfFacts:
+    """A PDF of an image, to be worked on like any other; see `write_image_pages`."""
+    target = folder / "image.pdf"
+    write_image_pages(source, folder, target)
+    return pdf.examine(target, folder)
+
+
+def _as_png(source: Path, frame: images.Frame, page_number: int, folder: Path) -> Path:
+    path = folder / f"frame-{page_number}.png"
+    dpi = frame.dpi or _DEFAULT_DPI
+    images.decode(source, frame, page_number).save(path, dpi=(dpi, dpi), compress_level=1)
+    return path
