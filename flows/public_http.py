@@ -46,16 +46,18 @@ RESOLVERS: Final = 32
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 """Holds an IPv4 address, to which it is translated. Source: RFC 6052, 2.1."""
 
+_UNICAST: Final = IPv6Network("2000::/3")
+"""What is given out to hosts of the internet. Source: IANA, IPv6 Address Space."""
+
 # fmt: off
 _NOT_PUBLIC: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(map(ip_network, (
     # network           why it is not public, though Python takes it for global in some version
     "168.63.129.16/32",  # the metadata server of Azure
+    "192.0.0.0/24",      # protocols' own, RFC 6890; the metadata server of Oracle
     "192.88.99.0/24",    # relays of 6to4, RFC 7526
-    "::/96",             # IPv4-compatible, RFC 4291, 2.5.5.1
-    "64:ff9b:1::/48",    # translation of a local network, RFC 8215
-    "2001::/32",         # Teredo: an IPv4 address inside, RFC 4380
+    "2001::/23",         # protocols' own, RFC 2928; Teredo: an IPv4 address inside, RFC 4380
     "2002::/16",         # 6to4: an IPv4 address inside, RFC 3056
-    "fec0::/10",         # site-local, RFC 3879
+    "3fff::/20",         # documentation, RFC 9637
 )))
 # fmt: on
 
@@ -79,10 +81,7 @@ def check_url(url: str) -> str:
         raise AddressError(f"An address has at most {MAX_URL_CHARACTERS} characters.")
     if not url.isprintable() or any(c.isspace() or c == "\\" for c in url):
         raise AddressError("An address has no spaces, control characters or backslashes.")
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise AddressError("It is no address. Send one like https://example.com/hook.") from None
+    parsed = _parsed(url)
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise AddressError("The address begins neither with https:// nor with http://.")
     if parsed.userinfo:
@@ -96,6 +95,13 @@ def check_url(url: str) -> str:
     elif port not in settings().allowed_ports and not settings().allowed_networks:
         raise _port_error(port)
     return url
+
+
+def _parsed(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise AddressError("It is no address. Send one like https://example.com/hook.") from None
 
 
 def _port(url: httpx.URL) -> int:
@@ -150,7 +156,7 @@ def is_public(address: Address) -> bool:
     `_NOT_PUBLIC`.
     """
     address = _meant(address)
-    if isinstance(address, IPv6Address) and address.scope_id is not None:
+    if isinstance(address, IPv6Address) and (address.scope_id or address not in _UNICAST):
         return False
     return (
         address.is_global
@@ -283,7 +289,7 @@ class PublicHttp:
             AddressError: the address may not be dialled.
             httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError: no answer.
         """
-        parsed = httpx.URL(url)
+        parsed = _parsed(url)
         waits = dict.fromkeys(("connect", "read", "write", "pool"), timeout_seconds)
         async with self._pool.stream(
             method,
