@@ -9,11 +9,12 @@ from prefect.runtime import flow_run as this_run
 from sqlalchemy import select
 from sqlmodel import col
 
-from flows.verbs import find_file, store_bytes, submit_operation, submit_process, take_file
+from flows.verbs import store_bytes, submit_operation, submit_process, take_file
 from store.access import Caller
 from store.blobs import CHUNK_BYTES
 from store.database import database
 from store.errors import InputError, NotFoundError
+from store.finding import find_file
 from store.models import Task
 from store.organizations import default_organization
 from store.settings import settings

@@ -8,10 +8,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from flows.outbox import changing
-from flows.verbs import complete, discard, end_task, project_file_of
+from flows.verbs import complete, discard, end_task
 from store.access import Caller
 from store.database import database
 from store.errors import ConflictError, FieldsInvalidError
+from store.finding import project_file_of
 from store.ids import now
 from store.lifecycle import FINAL
 from store.models import Task

@@ -24,11 +24,7 @@ from flows.verbs import (
     MAX_NAME_CHARACTERS,
     complete,
     discard,
-    documents_of,
-    field_values,
     file_members,
-    find_task,
-    project_file_of,
     remember_file,
     report,
     safe_name,
@@ -59,6 +55,7 @@ from store.errors import (
     NotFoundError,
     UnsupportedFileError,
 )
+from store.finding import documents_of, field_values, find_task, project_file_of
 from store.ids import now
 from store.lifecycle import FINAL, amend
 from store.models import Document, File, Page, Task

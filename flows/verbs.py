@@ -18,7 +18,7 @@ from flows.public_http import check_url
 from operations.registry import OPERATIONS
 from operations.tools.file_type import SNIFFED_BYTES, sniff
 from operations.validate_fields import check, typed
-from store.access import Caller, code_of, visible
+from store.access import Caller, visible
 from store.activity import record
 from store.blobs import blobs
 from store.database import database
@@ -33,11 +33,18 @@ from store.errors import (
     NotClaimedError,
     NotFoundError,
 )
-from store.fields import FieldValue
+from store.finding import (
+    documents_of,
+    field_values,
+    find_file,
+    find_project,
+    find_task,
+    project_file_of,
+)
 from store.ids import now
 from store.lifecycle import FINAL, advance, amend
-from store.models import Document, File, OutboxKind, Project, ProjectVersion, Task
-from store.project_file import ProjectFile, parse_project_file
+from store.models import File, OutboxKind, Project, ProjectVersion, Task
+from store.project_file import parse_project_file
 from store.settings import settings
 from store.states import Event, State
 
@@ -46,73 +53,6 @@ PROCESS = "process"
 
 MAX_NAME_CHARACTERS = 255
 """Of a file."""
-
-
-# Reading
-
-
-async def find_task(
-    session: AsyncSession, caller: Caller, public_id: str, *, lock: bool = False
-) -> Task:
-    """The task of that public id.
-
-    Args:
-        session: any.
-        caller: who asks.
-        public_id: `task_<code>`.
-        lock: keep others from changing it until the transaction ends.
-
-    Raises:
-        NotFoundError: there is none, or the caller may not see it.
-    """
-    query = visible(Task, caller).where(col(Task.code) == code_of(public_id))
-    task = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
-    if task is None:
-        raise NotFoundError("There is no task with that id.", id=public_id)
-    return task
-
-
-async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File:
-    """The file of that id.
-
-    Raises:
-        NotFoundError: there is none, or the caller may not see it.
-    """
-    query = visible(File, caller).where(col(File.id) == file_id)
-    file = (await session.execute(query)).scalar_one_or_none()
-    if file is None:
-        raise NotFoundError("There is no file with that id.", id=file_id)
-    return file
-
-
-async def find_project(session: AsyncSession, caller: Caller, name: str) -> Project:
-    """The project of that name.
-
-    Raises:
-        NotFoundError: there is none, or the caller may not see it.
-    """
-    query = visible(Project, caller).where(col(Project.name) == name)
-    project = (await session.execute(query)).scalar_one_or_none()
-    if project is None:
-        raise NotFoundError(f"There is no project named {name!r}.", project=name)
-    return project
-
-
-async def project_file_of(session: AsyncSession, task: Task) -> ProjectFile:
-    """The project file that the task was made with."""
-    version = await session.get_one(ProjectVersion, task.project_version_id)
-    return parse_project_file(version.source)
-
-
-async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:
-    """The documents found in the input of the task, in order."""
-    query = select(Document).where(col(Document.task_id) == task.id).order_by(col(Document.number))
-    return (await session.execute(query)).scalars().all()
-
-
-def field_values(document: Document) -> dict[str, FieldValue]:
-    """The fields of a document, by name."""
-    return {name: FieldValue.model_validate(value) for name, value in document.fields.items()}
 
 
 # Files and projects
@@ -309,8 +249,7 @@ async def submit_process(
         AddressError: the callback is none that may be reached.
     """
     async with changing() as session:
-        found = await find_project(session, caller, project)
-        version = await session.get_one(ProjectVersion, found.current_version_id)
+        found, version = await find_project(session, caller, project)
         if file is None:
             if file_id is None:
                 raise InputError("A task needs a file: send one or name one.")
@@ -324,7 +263,7 @@ async def submit_process(
                 organization_id=caller.organization_id,
                 operation=PROCESS,
                 project_id=found.id,
-                project_version_id=found.current_version_id,
+                project_version_id=version.id,
                 name=name or file.name,
                 parameters={"input": file.id, "project": project},
                 task_metadata=dict(metadata or {}),
@@ -430,7 +369,7 @@ async def next_task(caller: Caller, project: str | None = None) -> Task | None:
             col(Task.claimed_until).is_(None) | (col(Task.claimed_until) < now()),
         )
         if project is not None:
-            found = await find_project(session, caller, project)
+            found, _ = await find_project(session, caller, project)
             query = query.where(col(Task.project_id) == found.id)
         query = query.order_by(col(Task.created_at), col(Task.id)).limit(1)
         task = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()

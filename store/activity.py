@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, bindparam, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 from sqlmodel import col
@@ -96,6 +96,12 @@ def told(activity: Activity) -> dict[str, Any]:
     }
 
 
+# Made once: every event asks it.
+_ENABLED_WEBHOOKS = select(col(Webhook.id), col(Webhook.code), col(Webhook.event_types)).where(
+    col(Webhook.organization_id) == bindparam("organization"), col(Webhook.disabled_at).is_(None)
+)
+
+
 @event.listens_for(Activity, "after_insert")
 def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activity) -> None:
     """Add a delivery for each webhook that is told of the event.
@@ -105,12 +111,7 @@ def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activi
     """
     if activity.type not in EVENT_TYPES:
         return
-    webhooks = connection.execute(
-        select(col(Webhook.id), col(Webhook.code), col(Webhook.event_types)).where(
-            col(Webhook.organization_id) == activity.organization_id,
-            col(Webhook.disabled_at).is_(None),
-        )
-    )
+    webhooks = connection.execute(_ENABLED_WEBHOOKS, {"organization": activity.organization_id})
     deliveries = [
         delivery_of(activity, webhook_id=webhook_id, lane=code).model_dump(exclude={"id"})
         for webhook_id, code, types in webhooks

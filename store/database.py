@@ -1,22 +1,18 @@
 """The connection to the database: one engine a process, reading and writing transactions."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from store.group_commit import GroupCommit
 from store.settings import settings
-
-# How long a transaction waits for another process to release SQLite's one write lock.
-SQLITE_BUSY_MILLISECONDS = 60_000
+from store.sqlite import sqlite_engine
 
 
 class Database:
@@ -31,9 +27,9 @@ class Database:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.engine: AsyncEngine = (
-            _sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_pre_ping=True)
+            sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_pre_ping=True)
         )
-        self._writing = asyncio.Lock()
+        self._writers = GroupCommit(self.engine.execution_options(papertray_begin="IMMEDIATE"))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -56,44 +52,13 @@ class Database:
             ):
                 yield session
             return
-        # Writers of this process queue here, in order; SQLite's own waiting is a sleep.
-        async with self._writing:
-            engine = self.engine.execution_options(papertray_begin="IMMEDIATE")
-            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-                yield session
+        # Writers of this process queue there, in order; SQLite's own waiting is a sleep.
+        async with self._writers.member() as session:
+            yield session
 
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
-
-
-def _sqlite_engine(url: str) -> AsyncEngine:
-    path = make_url(url).database
-    if path and path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000})
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # SQLAlchemy calls it
-        # The driver's own BEGIN would be a deferred one: it is switched off, `begin` does it.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",  # what was answered 202 survives a loss of power
-            "foreign_keys=ON",
-            "secure_delete=ON",  # what is deleted is overwritten
-            f"busy_timeout={SQLITE_BUSY_MILLISECONDS}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # SQLAlchemy calls it
-        mode = connection.get_execution_options().get("papertray_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
-
-    return engine
 
 
 @cache

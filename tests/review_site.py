@@ -33,6 +33,7 @@ from store.access import Caller
 from store.blobs import blobs
 from store.database import database, migrate
 from store.fields import FieldType, FieldValue
+from store.finding import find_task
 from store.ids import now
 from store.keys import create_key
 from store.lifecycle import advance, amend
@@ -365,7 +366,7 @@ class Site:
         key = f"tasks/{public_id}/export/data.json"
         stored = await blobs().write_stream(key, chunks(b'{"total": "1285.20"}\n'))
         async with database().writing() as session:
-            task = await verbs.find_task(session, caller, public_id)
+            task = await find_task(session, caller, public_id)
             session.add(
                 File(
                     organization_id=task.organization_id,

@@ -10,7 +10,8 @@ from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options, cell, table
 from store.access import visible
 from store.database import database
-from store.errors import InputError, NotFoundError
+from store.errors import InputError
+from store.finding import find_project
 from store.models import Project, ProjectVersion, Task
 
 app = App(name="projects", help="See and install projects.")
@@ -55,11 +56,7 @@ async def show(name: str, *, options: Options = DEFAULTS) -> Answer:
         options: Common options.
     """
     async with operator(options) as caller, database().reading() as session:
-        query = visible(Project, caller).where(col(Project.name) == name)
-        project = (await session.execute(query)).scalar_one_or_none()
-        if project is None:
-            raise NotFoundError(f"There is no project named {name!r}.", project=name)
-        version = await session.get_one(ProjectVersion, project.current_version_id)
+        project, version = await find_project(session, caller, name)
     facts = {
         "name": project.name,
         "id": project.id,

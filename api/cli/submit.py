@@ -17,6 +17,7 @@ from store.access import Caller, visible
 from store.blobs import CHUNK_BYTES
 from store.database import database
 from store.errors import InputError, PapertrayError, UnavailableError
+from store.finding import find_project
 from store.lifecycle import FINAL, WAITING
 from store.models import Task
 from store.states import State
@@ -65,7 +66,7 @@ async def send(caller: Caller, path: Path, *, project: str, name: str = "") -> T
         NotFoundError: there is no such project.
     """
     async with database().reading() as session:
-        await verbs.find_project(session, caller, project)  # before the bytes are stored
+        await find_project(session, caller, project)  # before the bytes are stored
     file = await verbs.store_bytes(caller, name=path.name, chunks=_chunks(path))
     return await verbs.submit_process(caller, project=project, file=file, name=name)
 

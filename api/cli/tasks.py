@@ -10,9 +10,9 @@ from sqlmodel import col
 
 from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options, cell, table
-from store.access import Caller, code_of, visible
+from store.access import Caller, visible
 from store.database import database
-from store.errors import NotFoundError
+from store.finding import find_task
 from store.models import Activity, Document, File, Project, Task
 from store.states import State
 
@@ -109,10 +109,7 @@ async def read_whole(caller: Caller, task_id: str) -> dict[str, Any]:
         NotFoundError: there is none.
     """
     async with database().reading() as session:
-        found = visible(Task, caller).where(col(Task.code) == code_of(task_id))
-        task = (await session.execute(found)).scalar_one_or_none()
-        if task is None:
-            raise NotFoundError("There is no task with that id.", id=task_id)
+        task = await find_task(session, caller, task_id)
 
         async def rows(kind: Any, order: Any) -> Sequence[Any]:
             query = select(kind).where(kind.task_id == task.id).order_by(order)

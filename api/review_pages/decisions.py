@@ -23,6 +23,7 @@ from store.errors import (
     NotClaimedError,
     NotFoundError,
 )
+from store.finding import find_task
 from store.models import Task
 
 router = APIRouter(route_class=PageRoute)
@@ -105,7 +106,7 @@ def _values(form: Mapping[str, str]) -> Values:
 async def _words_for(error: ConflictError, visitor: Visitor, task_id: str) -> str:
     """Why it was not done, and by whose doing."""
     async with database().reading() as session:
-        task = await verbs.find_task(session, visitor.caller, task_id)
+        task = await find_task(session, visitor.caller, task_id)
     state = spoken(task.state.value).lower()
     if isinstance(error, AlreadyClaimedError):
         return (

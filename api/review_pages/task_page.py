@@ -13,10 +13,10 @@ from api.review_pages.page_route import PageRoute
 from api.review_pages.rendering import render
 from api.review_pages.sessions import SignedIn, Visitor
 from api.review_pages.task_view import Typed, view_task
-from flows import verbs
 from store.blobs import CHUNK_BYTES, blobs
 from store.database import database
 from store.errors import NotFoundError
+from store.finding import find_file, find_task
 from store.models import Page, Task
 from store.settings import settings
 
@@ -99,7 +99,7 @@ async def send_page_image(
     """The image of a page."""
     visitor.caller.require("task.read")
     async with database().reading() as session:
-        task = await verbs.find_task(session, visitor.caller, task_id)
+        task = await find_task(session, visitor.caller, task_id)
         query = select(Page).where(col(Page.task_id) == task.id, col(Page.number) == page_number)
         page = (await session.execute(query)).scalar_one_or_none()
     if page is None:
@@ -121,8 +121,8 @@ async def send_file(visitor: SignedIn, task_id: str, file_id: str) -> Response:
     """A file that a task took in or made, to be saved."""
     visitor.caller.require("file.read")
     async with database().reading() as session:
-        task = await verbs.find_task(session, visitor.caller, task_id)
-        file = await verbs.find_file(session, visitor.caller, file_id)
+        task = await find_task(session, visitor.caller, task_id)
+        file = await find_file(session, visitor.caller, file_id)
     if file.task_id != task.id and file.id != task.input_file_id:
         raise NotFoundError("The task has no such file.", id=file_id)
     headers = {

@@ -25,6 +25,7 @@ from flows import verbs
 from store.access import visible
 from store.database import database
 from store.fields import FieldValue
+from store.finding import documents_of, field_values, find_task, project_file_of
 from store.lifecycle import FINAL, LIFECYCLE, WAITING
 from store.models import Document, File, Page, Project, Task
 from store.project_file import FieldPart, ProjectFile
@@ -239,12 +240,12 @@ async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None
     caller.require("task.read")
     may_edit = bool({"task.edit", "admin"} & caller.scopes)
     async with database().reading() as session:
-        task = await verbs.find_task(session, caller, public_id)
+        task = await find_task(session, caller, public_id)
         holder = verbs.holder(task) or ""
         can_edit = may_edit and task.state is State.IN_REVIEW and holder in {"", caller.actor.name}
         has_project = task.project_version_id is not None
-        project = await verbs.project_file_of(session, task) if has_project else None
-        found = await verbs.documents_of(session, task)
+        project = await project_file_of(session, task) if has_project else None
+        found = await documents_of(session, task)
         typed = typed or Typed()
         shown = typed if can_edit else Typed()
         documents = [_document_view(document, project, shown) for document in found]
@@ -325,7 +326,7 @@ def _box_view(shown: FieldView, box: tuple[float, float, float, float]) -> BoxVi
 
 
 def _document_view(document: Document, project: ProjectFile | None, typed: Typed) -> DocumentView:
-    values = verbs.field_values(document)
+    values = field_values(document)
     parts = {part.name: part for part in project.fields} if project else {}
     # The database may give the fields in any order (PostgreSQL's JSONB does): the project's
     # is the one people chose. What the project does not know (any more) comes last.

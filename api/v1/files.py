@@ -39,6 +39,7 @@ from store.errors import (
     StorageFullError,
     UnauthenticatedError,
 )
+from store.finding import find_file
 
 log = logging.getLogger("papertray.api")
 
@@ -137,7 +138,7 @@ async def list_files(
 async def show_file(file_id: FileId, caller: FileReader) -> words.File:
     """Show what is known of a file."""
     async with database().reading() as session:
-        row = await verbs.find_file(session, caller, file_id)
+        row = await find_file(session, caller, file_id)
         makers = await _makers(session, [row])
     return words.file_of(row, makers.get(row.task_id) if row.task_id else None)
 
@@ -178,7 +179,7 @@ async def delete_file(file_id: FileId, caller: FileDeleter) -> Response:
 async def download_file(file_id: FileId, caller: FileReader) -> StreamingResponse:
     """Download the bytes of a file, as an attachment under its name."""
     async with database().reading() as session:
-        row = await verbs.find_file(session, caller, file_id)
+        row = await find_file(session, caller, file_id)
     return await send_blob(
         row.blob,
         row.type,

@@ -16,6 +16,7 @@ from api.v1.route import V1Route
 from flows import verbs
 from store.database import database
 from store.errors import ForbiddenError, NotFoundError, ProjectFileError, UnauthenticatedError
+from store.finding import find_project
 from store.models import ProjectVersion
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=V1Route)
@@ -111,6 +112,5 @@ async def list_projects(
 async def show_project(name: ProjectName, caller: ProjectReader) -> words.ProjectWithSource:
     """Show a project and the text of its file."""
     async with database().reading() as session:
-        row = await verbs.find_project(session, caller, name)
-        version = await session.get_one(ProjectVersion, row.current_version_id)
+        row, version = await find_project(session, caller, name)
     return words.project_with_source(row, version)

@@ -35,6 +35,7 @@ from store.errors import (
     StorageFullError,
     UnauthenticatedError,
 )
+from store.finding import documents_of, find_project, find_task
 from store.ids import now
 from store.models import Activity, Task
 from store.states import State
@@ -287,7 +288,7 @@ async def list_tasks(
         )
     async with database().reading() as session:
         if project:
-            found = await verbs.find_project(session, caller, project)
+            found, _ = await find_project(session, caller, project)
             filters.append(col(Task.project_id) == found.id)
         rows, links = await TASKS.page(session, caller, request, take, start, *filters)
     return Listed(data=[words.task_of(row) for row in rows], links=links)
@@ -309,7 +310,7 @@ async def list_tasks(
 async def show_task(task_id: TaskId, caller: TaskReader) -> words.Task:
     """Show where a task is, and its result once it has ended."""
     async with database().reading() as session:
-        return words.task_of(await verbs.find_task(session, caller, task_id))
+        return words.task_of(await find_task(session, caller, task_id))
 
 
 @router.get(
@@ -323,8 +324,8 @@ async def show_task(task_id: TaskId, caller: TaskReader) -> words.Task:
 async def show_documents(request: Request, task_id: TaskId, caller: TaskReader) -> words.Documents:
     """Show the documents in the input of a task, with the value and the place of each field."""
     async with database().reading() as session:
-        task = await verbs.find_task(session, caller, task_id)
-        documents = await verbs.documents_of(session, task)
+        task = await find_task(session, caller, task_id)
+        documents = await documents_of(session, task)
         query = select(models.Page).where(models.Page.task_id == task.id)
         pages = await session.execute(query.order_by(col(models.Page.number)))
     return words.documents_of(
@@ -354,7 +355,7 @@ async def show_page_image(
 ) -> StreamingResponse:
     """Show a page of the input, as it was read."""
     async with database().reading() as session:
-        task = await verbs.find_task(session, caller, task_id)
+        task = await find_task(session, caller, task_id)
         query = select(models.Page).where(
             models.Page.task_id == task.id, models.Page.number == number
         )
@@ -378,7 +379,7 @@ async def list_task_events(
 ) -> Listed[words.Event]:
     """List all that happened to a task, the newest first: every change, and who made it."""
     async with database().reading() as session:
-        task = await verbs.find_task(session, caller, task_id)
+        task = await find_task(session, caller, task_id)
         rows, links = await EVENTS.page(
             session, caller, request, take, start, col(Activity.task_id) == task.id
         )
@@ -398,7 +399,7 @@ async def list_outputs(
 ) -> Listed[words.Output]:
     """List the files that a task made, the newest first. Download them by their ids."""
     async with database().reading() as session:
-        task = await verbs.find_task(session, caller, task_id)
+        task = await find_task(session, caller, task_id)
         rows, links = await FILES.page(
             session, caller, request, take, start, col(models.File.task_id) == task.id
         )

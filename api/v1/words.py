@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict
 
-from flows.verbs import PROCESS, field_values, file_members, holder
+from flows.verbs import PROCESS, file_members, holder
 from store import models
 from store.activity import told
 from store.fields import FieldValue
+from store.finding import field_values
 from store.ids import now
 from store.lifecycle import FINAL
 from store.settings import settings

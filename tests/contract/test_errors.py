@@ -333,7 +333,7 @@ async def test_a_mistake_of_ours_is_a_500_with_a_number_that_is_in_the_log(
     async def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("flows.verbs.find_task", broken)
+    monkeypatch.setattr("api.v1.tasks.find_task", broken)
     with caplog.at_level(logging.ERROR):
         answer = await client.get("/v1/tasks/task_0000000000000000")
     content = problem_in(answer, 500, "internal")

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from flows import verbs
 from store.database import database
+from store.finding import find_task
 from store.models import Task
 from store.states import State
 from tests.browser import DESKTOP, PHONE, open_browser, signed_in_page
@@ -95,7 +96,7 @@ def signed_in(
 
 async def task_of(site: Site, public_id: str) -> Task:
     async with database().reading() as session:
-        return await verbs.find_task(session, site.callers[ANA], public_id)
+        return await find_task(session, site.callers[ANA], public_id)
 
 
 async def press_until(page: Page, name: str, key: str = "Tab") -> None:

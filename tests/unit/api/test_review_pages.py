@@ -19,6 +19,7 @@ from api.review_pages.sign_in import inside
 from flows import verbs
 from store.database import database
 from store.fields import FieldType, FieldValue
+from store.finding import find_task
 from store.ids import now
 from store.keys import create_key, revoke_key
 from store.lifecycle import ACTIVITY_OF, FINAL
@@ -108,12 +109,12 @@ async def ben(site: Site) -> AsyncIterator[Browser]:
 
 async def task_of(site: Site, public_id: str) -> Task:
     async with database().reading() as session:
-        return await verbs.find_task(session, site.callers[ANA], public_id)
+        return await find_task(session, site.callers[ANA], public_id)
 
 
 async def document_of(site: Site, public_id: str) -> Document:
     async with database().reading() as session:
-        task = await verbs.find_task(session, site.callers[ANA], public_id)
+        task = await find_task(session, site.callers[ANA], public_id)
         return (await verbs.documents_of(session, task))[0]
 
 

@@ -20,6 +20,7 @@ from store.errors import (
     PapertrayError,
     ProjectFileError,
 )
+from store.finding import documents_of, field_values, find_project, project_file_of
 from store.ids import now
 from store.lifecycle import LIFECYCLE
 from store.models import Activity, File, Outbox, OutboxKind, Task
@@ -162,16 +163,16 @@ async def test_complete_keeps_the_decision_and_wakes_the_run(alice: Caller, wait
     }
     assert (await outbox())[-1] == (OutboxKind.RESUME, {"round": 1, "decision": "complete"})
     async with database().reading() as session:
-        document = (await verbs.documents_of(session, done))[0]
-    total = verbs.field_values(document)["total"]
+        document = (await documents_of(session, done))[0]
+    total = field_values(document)["total"]
     assert (total.value, total.method, total.confidence) == ("10.00", "person", 1.0)
 
 
 async def test_save_keeps_what_is_not_valid_yet(alice: Caller, waiting: Task) -> None:
     await verbs.save(alice, waiting.public_id, {"total": "eleven"})
     async with database().reading() as session:
-        document = (await verbs.documents_of(session, waiting))[0]
-    total = verbs.field_values(document)["total"]
+        document = (await documents_of(session, waiting))[0]
+    total = field_values(document)["total"]
     assert (total.text, total.valid) == ("eleven", False)
     assert total.message
     assert (await activities(waiting))[-1] == "task.saved"
@@ -281,7 +282,7 @@ async def test_changing_a_project_changes_no_task_under_way(alice: Caller, queue
     assert project.current_version_id == second.id
     assert queued.project_version_id == first.id
     async with database().reading() as session:
-        assert (await verbs.project_file_of(session, queued)).title == ""
+        assert (await project_file_of(session, queued)).title == ""
 
 
 async def test_a_wrong_project_file_makes_no_project(alice: Caller) -> None:
@@ -289,7 +290,7 @@ async def test_a_wrong_project_file_makes_no_project(alice: Caller) -> None:
         await verbs.install_project(alice, "name: x")
     async with database().reading() as session:
         with pytest.raises(NotFoundError):
-            await verbs.find_project(session, alice, "x")
+            await find_project(session, alice, "x")
 
 
 @pytest.mark.parametrize(
