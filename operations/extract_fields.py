@@ -7,7 +7,7 @@ from pydantic import Field
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child
 from operations.tools.find_fields import find_documents
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 
 
 class ExtractFieldsParams(Params):

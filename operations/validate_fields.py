@@ -10,7 +10,8 @@ import regex
 from operations.tools.values import read_value
 from store.errors import InputError, LimitExceededError
 from store.fields import FieldType, FieldValue
-from store.project_file import FieldPart, ProjectFile, SumPart
+from store.project_fields import FieldPart, SumPart
+from store.project_file import ProjectFile
 
 PERSON = "person"
 """The method of values that somebody typed or confirmed."""

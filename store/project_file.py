@@ -7,18 +7,10 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from store.errors import ProjectFileError
-from store.fields import FieldType
+from store.project_fields import FieldPart, Name, Part, SumPart
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -31,14 +23,9 @@ def _duration(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
-
-
-class ReadPart(_Part):
+class ReadPart(Part):
     """How pages are read."""
 
     mode: Literal["auto", "force", "skip"] = "auto"
@@ -49,54 +36,6 @@ class ReadPart(_Part):
     """Dots per inch of the page images."""
 
 
-class FieldPart(_Part):
-    """A field to find."""
-
-    name: Name
-    """Its name in the data."""
-    label: str = ""
-    """What people read; the name when omitted."""
-    type: FieldType = FieldType.TEXT
-    """How its text is read."""
-    required: bool = False
-    """A document without it is not valid."""
-    labels: list[str] = []
-    """What stands before or above the value on the page, any case."""
-    pattern: str = ""
-    """Regular expression of the value; with a group, the group is the value."""
-    confidence_threshold: float = Field(default=0.7, ge=0, le=1)
-    """A person confirms what is less sure than this."""
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return pattern
-
-    @model_validator(mode="after")
-    def _can_be_found(self) -> "FieldPart":
-        if not self.labels and not self.pattern:
-            raise ValueError("give `labels`, a `pattern`, or both, else it is never found")
-        return self
-
-    @property
-    def title(self) -> str:
-        """What people read."""
-        return self.label or self.name.replace("_", " ").replace("-", " ").capitalize()
-
-
-class SumPart(_Part):
-    """Fields that add up."""
-
-    parts: list[Name] = Field(min_length=1)
-    """Names of the fields that are added."""
-    total: Name
-    """Name of the field that must be their sum."""
-
-
 class WhenReview(StrEnum):
     """When a person looks at a task."""
 
@@ -105,7 +44,7 @@ class WhenReview(StrEnum):
     NEVER = "never"
 
 
-class ReviewPart(_Part):
+class ReviewPart(Part):
     """The wait for a person."""
 
     when: WhenReview = WhenReview.NEEDED
@@ -116,14 +55,14 @@ class ReviewPart(_Part):
     """What happens when that time is over; complete only happens to valid data."""
 
 
-class ExportPart(_Part):
+class ExportPart(Part):
     """What a finished task leaves with."""
 
     formats: list[Literal["json", "csv", "pdf"]] = ["json"]
     """json and csv: the data; pdf: the pages with the text laid under them."""
 
 
-class ProjectFile(_Part):
+class ProjectFile(Part):
     """A project: what happens to its documents."""
 
     name: Name

@@ -28,7 +28,8 @@ from store.fields import FieldValue
 from store.finding import documents_of, field_values, find_task, project_file_of
 from store.lifecycle import FINAL, LIFECYCLE, WAITING
 from store.models import Document, File, Page, Project, Task
-from store.project_file import FieldPart, ProjectFile
+from store.project_fields import FieldPart
+from store.project_file import ProjectFile
 from store.states import Event, State
 
 LONG_TEXT_CHARACTERS = 60

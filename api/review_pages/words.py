@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from store.fields import FieldValue
 from store.ids import now
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 from store.states import State
 
 

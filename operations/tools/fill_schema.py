@@ -36,7 +36,7 @@ from operations.tools.text_formats import Part, parts_of
 from operations.tools.values import DATE, NUMBER, Custom, custom_of, read_value
 from store.errors import LimitExceededError
 from store.fields import FieldType, FieldValue, PageWords, Word
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 
 _MAX_PROBLEMS = 100
 _MAX_DIGITS = 300

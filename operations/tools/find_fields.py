@@ -14,7 +14,7 @@ from operations.tools.layout import Line, Segment, around, lines_of
 from operations.tools.values import CURRENCY, DATE, NUMBER, Custom, Reading, custom_of, read_value
 from store.errors import LimitExceededError
 from store.fields import FieldType, FieldValue, PageWords, Word
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 
 PATTERN_SECONDS = 2.0
 """How long a pattern may take on one page."""

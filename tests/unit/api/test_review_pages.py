@@ -24,7 +24,7 @@ from store.ids import now
 from store.keys import create_key, revoke_key
 from store.lifecycle import ACTIVITY_OF, FINAL
 from store.models import ApiKey, Document, Session, Task
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 from store.states import State
 from tests.review_site import ANA, BEN, PROJECT, Site, app, settings_of
 

@@ -7,7 +7,7 @@ import pytest
 from operations.tools.find_fields import find_fields
 from store.errors import LimitExceededError
 from store.fields import FieldType, FieldValue, PageWords, Word
-from store.project_file import FieldPart
+from store.project_fields import FieldPart
 
 MONEY, DATE, TEXT, NUMBER = FieldType.MONEY, FieldType.DATE, FieldType.TEXT, FieldType.NUMBER
 

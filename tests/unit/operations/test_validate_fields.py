@@ -7,7 +7,8 @@ import pytest
 from operations.validate_fields import check, typed, value_pattern
 from store.errors import InputError, LimitExceededError
 from store.fields import FieldType, FieldValue
-from store.project_file import FieldPart, ProjectFile, SumPart
+from store.project_fields import FieldPart, SumPart
+from store.project_file import ProjectFile
 
 PROJECT = ProjectFile(
     name="invoices",
