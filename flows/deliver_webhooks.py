@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,10 +48,16 @@ MOST_AT_ONCE: Final = 256
 """Deliveries under way in one process."""
 
 MOST_IN_A_LANE: Final = 4
-"""Of them, to one receiver."""
+"""Requests to one receiver at the same moment."""
+
+MOST_HELD: Final = 32
+"""Deliveries to one receiver that are taken in one commit, and sent as it answers."""
+
+MOST_LANES: Final = 10_000
+"""Of so many receivers it is remembered how they fared."""
 
 FAILURES_UNTIL_SLOW: Final = 5
-"""A receiver that failed so often in a row is tried one delivery at a time."""
+"""A receiver that failed so often in a row is sent one delivery at a time."""
 
 LONGEST_REST: Final = timedelta(hours=4)
 """The longest `Retry-After` that is honoured."""
@@ -100,6 +106,8 @@ class Job:
     organization_id: UUID
     attempts: int
     """This one included."""
+    due_at: datetime
+    """Since when it was due."""
     lease: datetime
     """What `due_at` is while the delivery is taken."""
     until: datetime
@@ -123,6 +131,22 @@ class Answer:
     """How long the receiver wants to be left alone."""
 
 
+@dataclass
+class _Lane:
+    """What goes on with one receiver, as far as this sender knows."""
+
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_IN_A_LANE))
+    sending: int = 0
+    failures: int = 0
+    """In a row."""
+    closed_at: float = -1.0
+    """On the clock of the loop: what was taken before, the receiver does not want now."""
+
+    @property
+    def is_slow(self) -> bool:
+        return self.failures >= FAILURES_UNTIL_SLOW
+
+
 class Deliverer:
     """One sender; any number of them share the work, in one process or many."""
 
@@ -144,15 +168,17 @@ class Deliverer:
             taken_seconds: how long what it took is hidden from others; more than the above.
             overdue_seconds: it leaves to others what is due for less long.
         """
+        if taken_seconds <= answer_seconds:
+            raise ValueError("what is taken must stay hidden until its receiver has answered")
         self._http = http
         self._backoff = backoff or Backoff()
         self._answer_seconds = answer_seconds
         self._taken = timedelta(seconds=taken_seconds)
         self._overdue = timedelta(seconds=overdue_seconds)
         self._flying: dict[asyncio.Task[None], str] = {}
-        self._answers: list[tuple[Job, Answer]] = []
-        self._failures: Counter[str] = Counter()
-        """By lane: how often in a row."""
+        self._answers: list[tuple[Job, Answer | None]] = []
+        """What came of the jobs; None: it was not tried."""
+        self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send what is due, as it becomes due, until told to stop."""
@@ -198,7 +224,10 @@ class Deliverer:
                 return 0
             async with database().writing() as session:
                 for job, answer in answers:
-                    await self._write_down(session, job, answer)
+                    if answer is None:
+                        await self._put_back(session, job)
+                    else:
+                        await self._write_down(session, job, answer)
                 jobs = await self._take(session) if take else []
         except SQLAlchemyError as error:
             # The answers are kept for the next turn; what was sent meanwhile is sent again.
@@ -214,6 +243,9 @@ class Deliverer:
 
     def _landed(self, one: asyncio.Task[None]) -> None:
         lane = self._flying.pop(one)
+        forgettable = not self._lanes[lane].failures or len(self._lanes) > MOST_LANES
+        if forgettable and lane not in self._flying.values():
+            del self._lanes[lane]
         if not one.cancelled() and (error := one.exception()):
             # Nothing is lost: the delivery is due again when its lease ends.
             log.error("a delivery to %s broke", lane, exc_info=error)
@@ -243,7 +275,7 @@ class Deliverer:
         return Counter(self._flying.values())
 
     def _limit(self, lane: str) -> int:
-        return 1 if self._failures[lane] >= FAILURES_UNTIL_SLOW else MOST_IN_A_LANE
+        return 1 if lane in self._lanes and self._lanes[lane].is_slow else MOST_HELD
 
     async def _is_any_due(self) -> bool:
         """Most looks find nothing: they must not queue for the write lock."""
@@ -258,35 +290,35 @@ class Deliverer:
         """Take what is due, as much as each receiver has room for, the longest due first."""
         lease = now() + self._taken
         flying = self._room()
-        taken: list[Delivery] = []
+        taken: list[tuple[Delivery, datetime]] = []
         while (room := MOST_AT_ONCE - flying.total()) > 0:
             full = [lane for lane, count in flying.items() if count >= self._limit(lane)]
             query = self._due(*full).limit(room)
             query = query.with_for_update(skip_locked=True, of=Delivery)
             rows = (await session.execute(query)).scalars().all()
             for row in rows:
-                if flying[row.lane] < self._limit(row.lane):
+                if row.due_at is not None and flying[row.lane] < self._limit(row.lane):
                     flying[row.lane] += 1
+                    taken.append((row, row.due_at))
                     row.due_at = lease
                     row.attempts += 1
-                    taken.append(row)
             # Each round fills a lane, which the next leaves out, or there is no more.
             if len(rows) < room:
                 break
-        return await self._jobs(session, sorted(taken, key=lambda row: row.id or 0), lease)
+        return await self._jobs(session, sorted(taken, key=lambda one: one[0].id or 0), lease)
 
     async def _jobs(
-        self, session: AsyncSession, rows: Sequence[Delivery], lease: datetime
+        self, session: AsyncSession, taken: Sequence[tuple[Delivery, datetime]], lease: datetime
     ) -> list[Job]:
-        events = await events_of(session, rows)
-        ids = sorted({row.webhook_id for row in rows if row.webhook_id})
+        events = await events_of(session, (row for row, _ in taken))
+        ids = {row.webhook_id for row, _ in taken if row.webhook_id}
         query = select(Webhook).where(col(Webhook.id).in_(ids)).order_by(col(Webhook.id))
         # Locked: another process may be giving out numbers of the same webhook. With `key_share`
         # those go on who add deliveries to it.
         found = (await session.execute(query.with_for_update(key_share=True))).scalars()
         webhooks = {webhook.id: webhook for webhook in found}
         jobs: list[Job] = []
-        for row in rows:
+        for row, due_at in taken:
             webhook = webhooks[row.webhook_id] if row.webhook_id else None
             if webhook is not None and row.sequence is None:
                 webhook.last_sequence += 1
@@ -300,6 +332,7 @@ class Deliverer:
                     webhook_id=row.webhook_id,
                     organization_id=row.organization_id,
                     attempts=row.attempts,
+                    due_at=due_at,
                     lease=lease,
                     until=row.until,
                     url=webhook.url if webhook else row.url or "",
@@ -313,11 +346,19 @@ class Deliverer:
     # Sending
 
     async def _deliver(self, job: Job) -> None:
-        answer = await self._send(job)
-        if answer.error:
-            self._failures[job.lane] += 1
-        else:
-            del self._failures[job.lane]
+        lane, began = self._lanes[job.lane], asyncio.get_running_loop().time()
+        async with lane.turn:
+            answer = None
+            left = (job.lease - now()).total_seconds() - self._answer_seconds
+            if left > 0 and not (lane.is_slow and lane.sending) and began > lane.closed_at:
+                lane.sending += 1
+                try:
+                    answer = await self._send(job)
+                finally:
+                    lane.sending -= 1
+                lane.failures = lane.failures + 1 if answer.error else 0
+                if answer.error and (answer.rest or answer.status == HTTPStatus.GONE):
+                    lane.closed_at = asyncio.get_running_loop().time()
         self._answers.append((job, answer))
 
     async def _send(self, job: Job) -> Answer:
@@ -363,6 +404,13 @@ class Deliverer:
                 break
 
     # Writing down
+
+    async def _put_back(self, session: AsyncSession, job: Job) -> None:
+        await session.execute(
+            update(Delivery)
+            .where(col(Delivery.id) == job.id, col(Delivery.due_at) == job.lease)
+            .values(due_at=job.due_at, attempts=job.attempts - 1)
+        )
 
     async def _write_down(self, session: AsyncSession, job: Job, answer: Answer) -> None:
         gone = answer.status == HTTPStatus.GONE
