@@ -231,13 +231,13 @@ class ToolMissingError(ToolError):
 
 
 class ToolTimeoutError(ToolError):
-    """The work on this file took longer than allowed and was stopped."""
+    """The work on this file took longer than allowed. Send a simpler one, or raise the limit."""
 
     code = "tool_timeout"
 
 
 class ToolKilledError(ToolError):
-    """The work on this file used more memory or processor time than allowed and was stopped."""
+    """The work on this file was stopped at a limit. Send a simpler one, or raise the limit."""
 
     code = "tool_killed"
 

@@ -5,6 +5,7 @@ Pages are copied into a new document, never taken out of the old one: whatever i
 drawn is neither decoded nor changed.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,9 @@ class Assembly:
         """
         first = len(self._labels)
         for index in page_indices:
-            self.pdf.pages.append(source.pages[index])
+            # It warns of what is mended below: fields and links.
+            with warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning):
+                self.pdf.pages.append(source.pages[index])
             page_done()
         pages = [self.pdf.pages[n] for n in range(first, first + len(page_indices))]
         new_indices = {index: first + n for n, index in enumerate(page_indices)}

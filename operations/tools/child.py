@@ -184,7 +184,12 @@ def _cause_of_death(ended: bytes, limits: Limits) -> ToolError:
         return ToolKilledError("The work on this file was stopped by the system.", signal="SIGKILL")
     if code < 0:
         name = signal.Signals(-code).name
-        return ToolKilledError("The work on this file crashed.", signal=name)
+        return ToolKilledError(
+            "The work on this file crashed, as some libraries do when memory runs out. Send a"
+            " simpler file, or raise `operation_memory_bytes`.",
+            signal=name,
+            limit_bytes=limits.memory_bytes,
+        )
     return ToolError(exit_code=code)
 
 

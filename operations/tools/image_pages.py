@@ -26,17 +26,17 @@ _NOT_AS_IT_IS = (
 """What img2pdf raises for images that cannot be in a PDF as they are."""
 
 
-def write_image_pages(source: Path, folder: Path, target: Path) -> None:
-    """Make a PDF of an image, a page of each frame, where possible with its very bytes.
+def image_as_pdf(source: Path, folder: Path) -> pdf.PdfFacts:
+    """A PDF of an image, a page of each frame, where possible with its very bytes.
 
     Args:
         source: the image.
-        folder: for what is needed on the way.
-        target: the PDF to write.
+        folder: for the PDF, and what is needed on the way.
 
     Raises:
         InputError: of the kind that says what is wrong with the image.
     """
+    target = folder / "image.pdf"
     frames = images.frames(source)
     try:
         with target.open("wb") as sink:
@@ -50,12 +50,6 @@ def write_image_pages(source: Path, folder: Path, target: Path) -> None:
         plain = [_as_png(source, frame, n, folder) for n, frame in enumerate(frames, 1)]
         with target.open("wb") as sink:
             img2pdf.convert([str(path) for path in plain], outputstream=sink)
-
-
-def image_as_pdf(source: Path, folder: Path) -> pdf.PdfFacts:
-    """A PDF of an image, to be worked on like any other; see `write_image_pages`."""
-    target = folder / "image.pdf"
-    write_image_pages(source, folder, target)
     return pdf.examine(target, folder)
 
 

@@ -1,11 +1,23 @@
 """Pages that somebody asks for: `2-7`, `2,3,7`, `5-`."""
 
 import re
+from typing import Annotated
+
+from pydantic import Field
 
 from store.errors import PageRangeError
 
-PAGES_PATTERN = r"^\s*\d+\s*(-\s*(\d+\s*)?)?(,\s*\d+\s*(-\s*(\d+\s*)?)?)*$"
-"""What pages are asked for in, for a JSON schema; whether they are there, only the document says."""
+_SOME = r"\s*\d{1,9}\s*(-\s*(\d{1,9}\s*)?)?"
+
+SomePages = Annotated[
+    str, Field(pattern=rf"^{_SOME}(,{_SOME})*$", max_length=10_000, examples=["2-7", "2,3,7"])
+]
+"""A parameter that names pages; whether they are there, only the document says."""
+
+Pages = Annotated[
+    str, Field(pattern=rf"^(\s*|{_SOME}(,{_SOME})*)$", max_length=10_000, examples=["2-7", "2,3,7"])
+]
+"""The same, empty for all pages."""
 
 _PART = re.compile(r"(\d{1,9})(?:\s*(-)\s*(\d{1,9})?)?")
 

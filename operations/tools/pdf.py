@@ -9,7 +9,7 @@ import logging
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -294,17 +294,43 @@ def open_page(path: Path, page_number: int) -> Iterator[pypdfium2.PdfPage]:
     Raises:
         DamagedFileError: the page cannot be read.
     """
+    with (
+        contextlib.closing(open_pages(path, [page_number])) as pages,
+        damage_is_of(page_number),
+    ):
+        yield next(pages)
+
+
+@contextmanager
+def damage_is_of(page_number: int) -> Iterator[None]:
+    """Say of which page the damage is that is found inside."""
+    try:
+        yield
+    except DamagedFileError as error:
+        error.details.setdefault("page_number", page_number)
+        raise
+
+
+def open_pages(path: Path, page_numbers: Iterable[int]) -> Generator[pypdfium2.PdfPage, None, None]:
+    """Pages of a PDF one after the other; each is there until the next is asked for.
+
+    Raises:
+        DamagedFileError: a page cannot be read.
+    """
+    number = None
     try:
         with pypdfium2.PdfDocument(path) as document:
             has_form = document.init_forms()
-            page = document[page_number - 1]
-            # What was typed into a form is an annotation until then, and no text of the page.
-            if has_form and page.flatten() == pdfium.FLATTEN_SUCCESS:
+            for number in page_numbers:
+                page = document[number - 1]
+                # What was typed into a form is an annotation until then, and no text of the page.
+                if has_form and page.flatten() == pdfium.FLATTEN_SUCCESS:
+                    page.close()
+                    page = document[number - 1]
+                yield page
                 page.close()
-                page = document[page_number - 1]
-            yield page
     except pypdfium2.PdfiumError as error:
-        raise DamagedFileError(page_number=page_number) from error
+        raise DamagedFileError(page_number=number) from error
 
 
 def scale_for(size: tuple[float, float], dpi: float) -> float:
@@ -318,9 +344,44 @@ def scale_for(size: tuple[float, float], dpi: float) -> float:
 
 
 def render(page: pypdfium2.PdfPage, scale: float, *, gray: bool) -> Image.Image:
-    """A page as it is seen, on white."""
+    """A page as it is seen, on white.
+
+    Raises:
+        DamagedFileError: nothing is seen, because an image cannot be decoded.
+    """
     image = page.render(scale=scale, grayscale=gray).to_pil()  # pyright: ignore[reportArgumentType]  # its default is an int, so pyright takes it for one
+    check_seen(page, image)
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
+
+
+def check_seen(page: pypdfium2.PdfPage, image: Image.Image) -> None:
+    """Look whether a page is only empty because PDFium leaves out what it cannot decode.
+
+    Args:
+        page: as it is in the file.
+        image: what was made of it.
+
+    Raises:
+        DamagedFileError: so it is.
+    """
+    extrema = image.getextrema()
+    if (
+        min(extrema if isinstance(extrema[0], int | float) else [low for low, _ in extrema])
+        < _WHITE
+    ):
+        return
+    for found in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        try:
+            found.get_bitmap(render=False)
+        except pypdfium2.PdfiumError as error:
+            raise DamagedFileError(
+                "An image that is all of a page cannot be decoded. Make the file anew at its"
+                " source and send it again.",
+                filters=found.get_filters(),
+            ) from error
+
+
+_WHITE = 255
 
 
 def image_cover_ratio(page: pypdfium2.PdfPage) -> float:

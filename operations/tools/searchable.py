@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from pikepdf import Matrix
 
 from operations.tools import pdf
 from operations.tools.file_type import PDF, readable_type
-from operations.tools.image_pages import write_image_pages
+from operations.tools.image_pages import image_as_pdf
 from operations.tools.invisible_text import LayerPlace, lay_under, place_of_layer, remove_layer
 from operations.tools.signatures import remove_signatures
 from store.errors import DamagedFileError, PageRangeError
@@ -34,15 +35,15 @@ def make_searchable(source: Path, layers: Sequence[Path], folder: Path, target: 
         InputError: of the kind that says what is wrong with the source.
         PageRangeError: a layer belongs to a page that is not there.
     """
-    if readable_type(source) == PDF:
-        path = pdf.examine(source, folder).path
-    else:
-        path = folder / "pages.pdf"
-        write_image_pages(source, folder, path)
+    is_pdf = readable_type(source) == PDF
+    facts = pdf.examine(source, folder) if is_pdf else image_as_pdf(source, folder)
+    if not layers:
+        shutil.copyfile(facts.path, target)  # nothing is laid under it, so it stays as it is
+        return len(facts.sizes)
     try:
         with (
-            pypdfium2.PdfDocument(path) as seen,
-            pikepdf.open(path) as document,
+            pypdfium2.PdfDocument(facts.path) as seen,
+            pikepdf.open(facts.path) as document,
             ExitStack() as kept_open,
         ):
             for layer_path in layers:
