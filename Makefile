@@ -3,7 +3,7 @@
 .PHONY: help setup setup-system demo up test lint check docs bench clean
 
 BIN := .venv/bin
-GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs --include='*.md')
+GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs prefect.yaml --include='*.md' --include=prefect.yaml)
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile

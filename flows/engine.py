@@ -33,6 +33,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
 from prefect.utilities.callables import parameter_schema
 
+from operations.registry import OPERATIONS
 from store.errors import (
     ConflictError,
     InputError,
@@ -98,11 +99,20 @@ DEPLOYMENTS: Final = (
         "interactive",
         interval_seconds=60,
     ),
+    *(
+        Deployment(row.name, f"flows.operation_flows.{row.task.fn.__name__}", "interactive")
+        for row in OPERATIONS.values()
+        if row.accepts
+    ),
 )
 QUEUES: Final = ("interactive", "default", "bulk")
 """Queues of the pool, the most urgent first."""
 
-TASK_FLOWS: Final = ("process-task", "run-operation")
+TASK_FLOWS: Final = (
+    "process-task",
+    "run-operation",
+    *(row.name for row in OPERATIONS.values() if row.accepts),
+)
 """Flows of which each run is a task."""
 
 

@@ -1,32 +1,16 @@
 """The life of a task of a project: read, extract, check, wait for a person, export."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
-from pydantic import Field
 
 from flows import steps
 from flows.adopt import adopt_process_run
 from flows.ending import record_cancellation
 from flows.task_run import execute
 from store.settings import settings
-
-TaskId = Annotated[
-    UUID | None,
-    Field(description="A task that was taken in already; leave empty to make one from here."),
-]
-ProjectName = Annotated[
-    str | None, Field(description="Name of the project, for a new task: `invoices`.")
-]
-InputName = Annotated[
-    str | None,
-    Field(
-        description="For a new task: the id of a file that was sent (`file_...`), or the name of"
-        " a file in the inbox folder."
-    ),
-]
 
 
 @flow(
@@ -36,11 +20,21 @@ InputName = Annotated[
     on_cancellation=[record_cancellation],
 )
 async def process_task(
-    task_id: TaskId = None,
-    project: ProjectName = None,
-    input: InputName = None,  # noqa: A002  # the word of the API (wire/v1.md)
+    task_id: UUID | None = None,
+    project: str | None = None,
+    input: str | None = None,  # noqa: A002  # the word of the API (wire/v1.md)
 ) -> RunState[Any]:
-    """Process one file as its project says, and let a person check it where that is needed."""
+    """Process one file as its project says, and let a person check it where that is needed.
+
+    Args:
+        task_id: A task that was taken in already; leave it empty to make one from here.
+        project: For a new task: the name of the project, like `invoices`.
+        input: For a new task: the id of a file that was sent (`file_...`), or the name of a file
+            in the inbox folder.
+
+    Returns:
+        The final state of the run, which says how the task ended.
+    """
     task_id = task_id or await adopt_process_run(project, input)
     async with execute(task_id) as run:
         pages = await steps.read(run)

@@ -1,28 +1,16 @@
 """The life of a task that is one operation on files."""
 
-from typing import Annotated, Any
+from typing import Any
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
-from pydantic import Field
 
 from flows import steps
 from flows.adopt import adopt_operation_run
 from flows.ending import record_cancellation
-from flows.process_task import TaskId
 from flows.task_run import execute
 from store.settings import settings
-
-OperationName = Annotated[
-    str | None, Field(description="Name of the operation, for a new task: `extract-text`.")
-]
-Parameters = Annotated[
-    dict[str, Any] | None,
-    Field(
-        description="For a new task: the operation's parameters, and `input`, the id of a file"
-        " that was sent (`file_...`) or the name of a file in the inbox folder."
-    ),
-]
 
 
 @flow(
@@ -32,9 +20,21 @@ Parameters = Annotated[
     on_cancellation=[record_cancellation],
 )
 async def run_operation(
-    task_id: TaskId = None, operation: OperationName = None, parameters: Parameters = None
+    task_id: UUID | None = None,
+    operation: str | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> RunState[Any]:
-    """Do one operation on one file or several."""
+    """Do one operation on one file or several.
+
+    Args:
+        task_id: A task that was taken in already; leave it empty to make one from here.
+        operation: For a new task: the name of the operation, like `extract-text`.
+        parameters: For a new task: what the operation takes, and `input`, the id of a file that
+            was sent (`file_...`), of a task (`task_...`), or the name of a file in the inbox.
+
+    Returns:
+        The final state of the run, which says how the task ended.
+    """
     task_id = task_id or await adopt_operation_run(operation, parameters)
     async with execute(task_id) as run:
         await steps.operate(run)

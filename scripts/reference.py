@@ -3,6 +3,7 @@
 import inspect
 import re
 
+from flows.engine import DEPLOYMENTS
 from flows.task_run import RUN_STATE_OF
 from operations import registry
 from store import errors, lifecycle
@@ -91,3 +92,11 @@ def operations_pages() -> None:
             )
             print(f"| `{name}` | {default} | {field.description or ''} |")
         print()
+
+
+def operation_deployments() -> None:
+    """A deployment for each operation, as prefect.yaml has them."""
+    for one in DEPLOYMENTS:
+        if one.entrypoint.startswith("flows.operation_flows."):
+            print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}")
+            print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")

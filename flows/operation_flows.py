@@ -1,0 +1,92 @@
+"""Each operation as a flow with a form of its own, for people who start it in Prefect.
+
+A task that comes in by the API is done by `run_operation`, whatever its operation is. Here the
+same life of a task stands behind one form an operation, which asks for what that operation takes.
+The attributes of this module are the operations' names in Python: `merge`, `extract_pages` ...
+"""
+
+import inspect
+from typing import Annotated, Any, Final
+
+from prefect import Flow, flow
+from prefect.client.schemas.objects import State as RunState
+from pydantic.fields import FieldInfo
+
+import operations as operations  # fills OPERATIONS
+from flows import steps
+from flows.adopt import adopt_operation_run
+from flows.ending import record_cancellation
+from flows.task_run import execute
+from operations.registry import OPERATIONS, Operation
+from store.settings import settings
+
+_FILE: Final = (
+    "id of a file that was sent (file_...), id of a task whose output is taken (task_...), or name"
+    " of a file in the inbox folder"
+)
+
+
+def flow_of(row: Operation) -> Flow[..., Any]:
+    """The flow of an operation; its parameters, spread out, are the form.
+
+    Secrets are left out: whoever opens Prefect reads the parameters of every run. An operation
+    that needs one is started by the API.
+    """
+    fields = {
+        name: field for name, field in row.params.model_fields.items() if name not in row.secrets
+    }
+
+    async def run(**given: Any) -> RunState[Any]:
+        # Prefect's form sends what nobody touched, too; an option beside which another has no
+        # effect is refused where it was chosen.
+        chosen = {
+            fields[name].alias or name: value
+            for name, value in given.items()
+            if name in fields and value != _default(fields[name])
+        }
+        task_id = await adopt_operation_run(row.name, {"input": given["input"], **chosen})
+        async with execute(task_id) as one:
+            await steps.operate(one)
+        return one.final_state
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    run.__name__ = row.name.replace("-", "_")
+    run.__module__ = __name__
+    run.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess]  # PEP 362
+        [
+            inspect.Parameter("input", kind, annotation=list[str] if row.takes_many else str),
+            *(
+                inspect.Parameter(
+                    name,
+                    kind,
+                    annotation=Annotated[field.annotation, field],
+                    default=_default(field),
+                )
+                for name, field in fields.items()
+            ),
+        ]
+    )
+    told = {"input": f"In their order, each: {_FILE}." if row.takes_many else f"{_FILE}."}
+    told |= {name: " ".join((field.description or "").split()) for name, field in fields.items()}
+    # Where Prefect takes the descriptions of a form from.
+    run.__doc__ = "\n".join(
+        (row.summary, "", "Args:", *(f"    {name}: {text}" for name, text in told.items()))
+    )
+    return flow(
+        name=row.name,
+        description=row.summary,
+        persist_result=True,
+        result_storage=settings().results_folder,
+        on_cancellation=[record_cancellation],
+    )(run)
+
+
+def _default(field: FieldInfo) -> Any:
+    if field.is_required():
+        return inspect.Parameter.empty
+    return field.get_default(call_default_factory=True)
+
+
+for _row in OPERATIONS.values():
+    if _row.accepts:
+        globals()[_row.name.replace("-", "_")] = flow_of(_row)
