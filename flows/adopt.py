@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from flows.verbs import store_bytes, submit_operation, submit_process, take_file
+from operations.registry import OPERATIONS
 from store.access import Caller
 from store.blobs import CHUNK_BYTES
 from store.database import database
@@ -58,11 +59,19 @@ async def adopt_operation_run(operation: str | None, parameters: Mapping[str, An
     """Make the task of this run; once, however often the run is executed.
 
     Raises:
-        InputError: operation or parameters are missing.
+        InputError: operation or parameters are missing, or one of them is a secret.
         NotFoundError: there is no such operation, or no such file in the inbox.
     """
     if not operation or not parameters:
         raise InputError("Give `task_id`, or `operation` and `parameters`.")
+    row = OPERATIONS.get(operation)
+    told = sorted(row.secrets & parameters.keys()) if row else []
+    if told:
+        raise InputError(
+            f"{', '.join(told)} cannot be given here: Prefect shows the parameters of a run to"
+            " whoever opens it. Send the task by the API.",
+            parameters=told,
+        )
     if task_id := await _adopted():
         return task_id
     caller = await _caller()

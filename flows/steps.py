@@ -415,9 +415,17 @@ def _params(run: TaskRun, row: Operation) -> Params:
     """The parameters of the operation.
 
     Raises:
-        InputError: they do not fit, as can only be where the run was started in Prefect.
+        InputError: they do not fit, as can only be where the run was started in Prefect; or a
+            secret is wanted again, after the end of the task for which it was given.
     """
     given = {k: v for k, v in run.task.parameters.items() if k not in _OF_THE_TASK}
+    forgotten = sorted(row.secrets & given.keys() - run.task.secrets.keys())
+    if forgotten:
+        raise InputError(
+            f"{', '.join(forgotten)} was kept only until the task ended. Send a new task with it.",
+            parameters=forgotten,
+        )
+    given |= run.task.secrets
     try:
         return row.params.model_validate(given)
     except ValidationError as error:

@@ -281,6 +281,7 @@ async def submit_operation(
     operation: str,
     kind: str,
     parameters: Mapping[str, Any],
+    secrets: Mapping[str, str] | None = None,
     name: str = "",
     flow_run_id: UUID | None = None,
 ) -> Task:
@@ -296,6 +297,7 @@ async def submit_operation(
         parameters: as sent, validated by the caller against the row's params; `input` is a
             file id, a task id, or a list of them, `callback_url` where the caller wants to be
             told of the end.
+        secrets: the parameters that are masked among those.
         name: what people call the task.
         flow_run_id: the run that makes the task for itself; none is submitted then.
 
@@ -315,6 +317,7 @@ async def submit_operation(
                 operation=operation,
                 name=name,
                 parameters=dict(parameters),
+                secrets=dict(secrets or {}),
                 task_metadata={"kind": kind},
                 callback_url=check_url(str(callback_url)) if callback_url else None,
                 deadline_at=now() + timedelta(seconds=settings().task_timeout_seconds),

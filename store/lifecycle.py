@@ -120,6 +120,8 @@ async def advance(
             state=task.state.value,
             event=event.value,
         )
+    if target in FINAL:
+        changes["secrets"] = {}
     changed = await _write(session, task, state=target, **changes)
     activity = record(
         session,

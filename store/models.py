@@ -181,7 +181,10 @@ class Task(SQLModel, table=True):
     project_version_id: uuid.UUID | None = Field(default=None, foreign_key="projectversion.id")
     name: str = ""
     parameters: dict[str, Any] = _json()
-    """As the caller sent them."""
+    """As the caller sent them, secrets masked."""
+    secrets: dict[str, Any] = Field(default_factory=dict, sa_type=Json, repr=False)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+    """The parameters that are masked: a password of a file. Kept here alone, where no answer and
+    no run of Prefect has it, and erased when the task ends."""
     task_metadata: dict[str, Any] = _json()
     """What the caller wants to keep with the task."""
     input_file_id: str | None = None

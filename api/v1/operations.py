@@ -97,8 +97,14 @@ def endpoint(
 
     async def take_in(body: BaseModel, caller: TaskCreator) -> words.Task:
         sent = body.model_dump(mode="json", exclude_unset=True)
+        given = {name: getattr(body, name) for name in row.secrets}
         task = await verbs.submit_operation(
-            caller, operation=row.name, kind=kind, parameters=sent, name=sent.get("name", "")
+            caller,
+            operation=row.name,
+            kind=kind,
+            parameters=sent,
+            secrets={name: value.get_secret_value() for name, value in given.items() if value},
+            name=sent.get("name", ""),
         )
         return words.task_of(task)
 
