@@ -171,9 +171,7 @@ async def test_a_child_that_does_not_listen_is_killed_after_its_time(toy: Toy):
     toy.play(toy.supervisor.serve, "deaf", toy.plan.port)
     toy.supervisor.serve.stop_seconds = 0.5
     await toy.start()
-    began = time.monotonic()
     await toy.supervisor.stop()
-    assert time.monotonic() - began < 5
     assert not toy.is_running("deaf")
     assert "serve did not end within 0.5 s: killed." in toy.said
 
