@@ -35,6 +35,7 @@ from operations import (
     make_searchable_pdf,
     read_pages,
 )
+from operations.detect_documents import DetectDocumentsResult
 from operations.export_data import ExportDataParams
 from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
@@ -171,7 +172,7 @@ async def _reason_for_review(run: TaskRun, project: ProjectFile) -> str:
         name: v.message for fields in values.values() for name, v in fields.items() if not v.valid
     }
     unsure = [n for fields in values.values() for n, v in fields.items() if v.needs_confirmation]
-    if project.review.when is WhenReview.NEVER:
+    if project.when_review is WhenReview.NEVER:
         if invalid:
             raise FieldsInvalidError(fields=invalid)
         return ""
@@ -179,7 +180,7 @@ async def _reason_for_review(run: TaskRun, project: ProjectFile) -> str:
         return f"not valid: {', '.join(invalid)}"
     if unsure:
         return f"to be confirmed: {', '.join(unsure)}"
-    return "the project asks for it" if project.review.when is WhenReview.ALWAYS else ""
+    return "the project asks for it" if project.when_review is WhenReview.ALWAYS else ""
 
 
 async def _show_values(run: TaskRun) -> dict[int, dict[str, Any]]:
@@ -517,6 +518,9 @@ async def _outcome(
             return {"format": result.format, "content": content, "read": told["read"]}
         return {**told, "content": json.loads(content)}
     facts = result.model_dump(mode="json", exclude={"files"})
+    if isinstance(result, DetectDocumentsResult):
+        (source,) = sources  # in whose pixels the vertices are
+        return {"documents": [{**one, "file_id": source.id} for one in facts["documents"]]}
     if isinstance(result, MadeFiles):
         given = run.task.parameters.get("name", "")
         names = names_of_made(result.files, given, sources[0].name)

@@ -11,7 +11,7 @@ from operations.tools.values import read_value
 from store.errors import InputError, LimitExceededError
 from store.fields import FieldType, FieldValue
 from store.project_fields import FieldPart, SumPart
-from store.project_file import ProjectFile
+from store.project_file import FieldsPart
 
 PERSON = "person"
 """The method of values that somebody typed or confirmed."""
@@ -27,7 +27,7 @@ _NOT_A = {
 _CENT = Decimal("0.005")
 
 
-def check(project: ProjectFile, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+def check(project: FieldsPart, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
     """Judge the values of a document.
 
     Args:
@@ -178,7 +178,7 @@ def _amounts(values: Sequence[FieldValue]) -> list[Decimal]:
     return [Decimal(found.value) for found in read if found]
 
 
-def _is_unsure(project: ProjectFile, value: FieldValue) -> bool:
+def _is_unsure(project: FieldsPart, value: FieldValue) -> bool:
     part = project.field(value.name)
     return (
         part is not None

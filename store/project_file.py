@@ -1,28 +1,99 @@
 """The project file: YAML that says what happens to the documents of a project."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+import regex
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from store.blocks import Block, named_twice
 from store.errors import ProjectFileError
 from store.project_fields import FieldPart, Name, Part, SumPart
+from store.yaml_source import YamlSource, YamlSourceError
+
+VERSION: Final = 1
+"""Of the form of project files."""
+
+UNKNOWN: Final = "unknown"
+"""The type of a document that is of none of the project's types."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: Any) -> Any:
     """`30m`, `12h`, `7d` besides what Pydantic reads (ISO 8601 and seconds)."""
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+)\s*([smhd])", value.strip())):
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,9})\s*([smhd])", value.strip())):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    Field(gt=timedelta(0)),
+    WithJsonSchema(
+        {"type": ["string", "number"], "examples": ["30m", "12h", "14d"]}, mode="validation"
+    ),
+]
+
+Threshold = Annotated[float, Field(ge=0, le=1)]
+"""0..1: what is less sure is looked at by a person."""
+
+TypeName = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$")]
+"""What documents are called in the data."""
+
+
+def _compiling(pattern: str) -> str:
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_compiling)]
+"""A regular expression of the `regex` library."""
+
+_Weight = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+
+
+def _weighed(given: Any) -> Any:
+    return dict.fromkeys(given, 1.0) if isinstance(given, list) else given  # pyright: ignore[reportUnknownArgumentType]  # of any YAML
+
+
+_WEIGHTS_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {
+                "type": "object",
+                "additionalProperties": {"type": "number", "minimum": -10, "maximum": 10},
+            },
+            {"type": "array", "items": {"type": "string"}},
+        ]
+    },
+    mode="validation",
+)
+Keywords = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=200)], _Weight],
+    BeforeValidator(_weighed),
+    _WEIGHTS_SCHEMA,
+]
+Patterns = Annotated[dict[Pattern, _Weight], BeforeValidator(_weighed), _WEIGHTS_SCHEMA]
 
 
 class ReadPart(Part):
@@ -36,55 +107,96 @@ class ReadPart(Part):
     """Dots per inch of the page images."""
 
 
-class WhenReview(StrEnum):
-    """When a person looks at a task."""
+class Automation(StrEnum):
+    """How far the machine goes in a step."""
 
-    NEEDED = "needed"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-class ReviewPart(Part):
-    """The wait for a person."""
-
-    when: WhenReview = WhenReview.NEEDED
-    """needed: when a value is invalid or not sure enough; never: an invalid task fails."""
-    timeout: Duration = timedelta(days=14)
-    """How long a task waits for a person: `30m`, `12h`, `14d`."""
-    then: Literal["time_out", "complete", "discard"] = "time_out"
-    """What happens when that time is over; complete only happens to valid data."""
+    NONE = "none"  #: the step is a person's
+    PREDICT = "predict"  #: the machine proposes, a person always looks
+    PROCESS = "process"  #: what is sure enough goes on without a person
 
 
-class ExportPart(Part):
-    """What a finished task leaves with."""
+class SegmentBy(StrEnum):
+    """By what the documents of a file are told apart."""
 
-    formats: list[Literal["json", "csv", "pdf"]] = ["json"]
-    """json and csv: the data; pdf: the pages with the text laid under them."""
+    BARCODE = "barcode"
+    BLANK_PAGE = "blank_page"
+    FIRST_PAGE = "first_page"
+    PAGE_COUNT = "page_count"
 
 
-class ProjectFile(Part):
-    """A project: what happens to its documents."""
+class SegmentPart(Part):
+    """How a file is cut into documents."""
 
-    name: Name
-    """By which tasks name it."""
-    title: str = ""
-    """What people read; the name when omitted."""
-    document_type: str = "document"
-    """What its documents are called in the data."""
-    names_outside: bool = False
-    """Show task names in Prefect, where everybody who opens its UI reads them."""
-    read: ReadPart = ReadPart()
-    fields: list[FieldPart] = Field(min_length=1)
-    sums: list[SumPart] = []
-    review: ReviewPart = ReviewPart()
-    export: ExportPart = ExportPart()
-    timeout: Duration = timedelta(days=30)
-    """How long a task may take, waiting included."""
+    by: SegmentBy
+    """barcode, blank_page: pages that were put between; first_page: what stands on the first page
+    of each; page_count: so many pages each."""
+    automation: Automation = Automation.PROCESS
+    """none: a person cuts; predict: a person always looks; process: only where it is not sure."""
+    confidence_threshold: Threshold = 0.7
+    """A person looks at what is less sure than this."""
+    barcode_text: str = Field(default="", max_length=1000)
+    """by barcode: what it says, the whole of it; any will do when empty."""
+    separator_page: Literal["drop", "first", "last"] = "drop"
+    """by barcode or blank_page: drop: leave it out; first: it begins the document behind it; last:
+    it ends the one before."""
+    max_ink_ratio: float = Field(default=0.0002, ge=0, le=1)
+    """by blank_page: how much of such a page may be dark, for specks of dust."""
+    first_page_patterns: list[Pattern] = Field(default=[], max_length=100)
+    """by first_page: regular expressions; a page on which one of them is found begins a
+    document."""
+    page_count: int | None = Field(default=None, ge=1, le=10_000)
+    """by page_count: how many pages each document has."""
 
     @model_validator(mode="after")
-    def _names_fit(self) -> "ProjectFile":
+    def _each_has_an_effect(self) -> "SegmentPart":
+        for key, kinds in _KEYS_OF.items():
+            if key in self.model_fields_set and self.by not in kinds:
+                raise ValueError(
+                    f"`{key}` is without effect where `by` is {self.by.value}; leave it out"
+                )
+        for key, kind in _NEEDED_BY.items():
+            if self.by is kind and not getattr(self, key):
+                raise ValueError(f"`by: {kind.value}` needs `{key}`")
+        return self
+
+
+_KEYS_OF: Final[Mapping[str, frozenset[SegmentBy]]] = {
+    "barcode_text": frozenset({SegmentBy.BARCODE}),
+    "separator_page": frozenset({SegmentBy.BARCODE, SegmentBy.BLANK_PAGE}),
+    "max_ink_ratio": frozenset({SegmentBy.BLANK_PAGE}),
+    "first_page_patterns": frozenset({SegmentBy.FIRST_PAGE}),
+    "page_count": frozenset({SegmentBy.PAGE_COUNT}),
+}
+_NEEDED_BY: Final[Mapping[str, SegmentBy]] = {
+    "first_page_patterns": SegmentBy.FIRST_PAGE,
+    "page_count": SegmentBy.PAGE_COUNT,
+}
+
+
+class ClassifyPart(Part):
+    """How the type of a document is found out."""
+
+    automation: Automation = Automation.PROCESS
+    """none: a person says it; predict: a person always looks; process: only where it is not
+    sure."""
+    confidence_threshold: Threshold = 0.7
+    """A person looks at what is less sure than this."""
+    unknown: Literal["review", "keep"] = "review"
+    """Of documents of no type: review: a person looks; keep: they go on without fields."""
+
+
+class FieldsPart(Part):
+    """What is to be found on a document, and what must hold of it."""
+
+    fields: list[FieldPart] = Field(default=[])
+    """What is to be found."""
+    sums: list[SumPart] = Field(default=[])
+    """Fields that add up."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> "FieldsPart":
         names = [field.name for field in self.fields]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := named_twice(names):
             raise ValueError(f"field named twice: {', '.join(twice)}")
         for sum_ in self.sums:
             if unknown := sorted({*sum_.parts, sum_.total} - set(names)):
@@ -94,6 +206,253 @@ class ProjectFile(Part):
     def field(self, name: str) -> FieldPart | None:
         """The field of that name."""
         return next((field for field in self.fields if field.name == name), None)
+
+
+class DocumentTypePart(FieldsPart):
+    """A kind of documents: what it is known by, and its fields."""
+
+    name: TypeName
+    """What it is called in the data."""
+    title: str = ""
+    """What people read; the name when omitted."""
+    keywords: Keywords = Field(default={})
+    """Words and phrases that speak for it, any case, each with its weight; in a list they weigh
+    1. One of weight 3 is nearly enough by itself; a negative weight speaks against."""
+    patterns: Patterns = Field(default={})
+    """Regular expressions that speak for it, weighed like the keywords."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_not_unknown(cls, name: str) -> str:
+        if name == UNKNOWN:
+            raise ValueError(f"`{UNKNOWN}` is what documents of no type are called; take another")
+        return name
+
+    @property
+    def spoken(self) -> str:
+        """What people read."""
+        return self.title or self.name.replace("_", " ").replace("-", " ").capitalize()
+
+
+class ExtractPart(Part):
+    """How fields are found."""
+
+    automation: Automation = Automation.PROCESS
+    """none: a person types them; predict: a person always looks; process: only where a value is
+    not sure or not valid."""
+
+
+class GroupPart(Part):
+    """Which documents of a file belong together."""
+
+    by: Name
+    """Name of the field by whose value; documents without it stay alone."""
+    automation: Literal[Automation.PREDICT, Automation.PROCESS] = Automation.PROCESS
+    """predict: a person always looks; process: only where the value is not sure."""
+
+
+class FilterPart(Part):
+    """What is taken out: a task of which nothing is left ends as filtered."""
+
+    blank: bool = False
+    """Documents with nothing on their pages."""
+    duplicates: bool = False
+    """Files whose very bytes came to this project before."""
+    document_types: list[TypeName] = Field(default=[], max_length=100)
+    """Where it is given, documents of all other types."""
+    min_pages: int = Field(default=1, ge=1)
+    """Documents with fewer pages."""
+    max_pages: int | None = Field(default=None, ge=1)
+    """Documents with more pages."""
+
+    @model_validator(mode="after")
+    def _lets_something_through(self) -> "FilterPart":
+        if self.max_pages is not None and self.max_pages < self.min_pages:
+            raise ValueError("`max_pages` is less than `min_pages`: that filters everything")
+        return self
+
+
+class WhenReview(StrEnum):
+    """When a person looks at a task."""
+
+    WHEN_NEEDED = "when_needed"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class ReviewPart(Part):
+    """The wait for a person; a word alone is its `when`."""
+
+    when: WhenReview | None = None
+    """when_needed: when something is invalid or not sure enough; never: an invalid task fails.
+    Omitted: when_needed for files, always for data."""
+    timeout: Duration = timedelta(days=14)
+    """How long a task waits for a person: `30m`, `12h`, `14d`."""
+    then: Literal["time_out", "complete", "discard"] = "time_out"
+    """What happens when that time is over; complete only happens to valid data."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return {"when": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The word alone, besides the mapping."""
+        whole = handler.resolve_ref_schema(handler(core_schema))
+        words = [when.value for when in WhenReview]
+        return {
+            "title": whole.pop("title"),
+            "description": whole.get("description", ""),
+            "anyOf": [{"type": "string", "enum": words}, whole],
+        }
+
+
+class ExportPart(Part):
+    """What a finished task leaves with."""
+
+    formats: list[Literal["json", "csv", "pdf"]] = Field(default=["json"])
+    """json and csv: the data; pdf: the pages with the text laid under them."""
+
+
+class ProjectFile(FieldsPart):
+    """A project: what happens to its documents, or to its data."""
+
+    version: Literal[1] = VERSION
+    """Of the form of this file."""
+    name: Name
+    """By which tasks name it."""
+    title: str = ""
+    """What people read; the name when omitted."""
+    document_type: TypeName = "document"
+    """What its documents are called in the data, where they are all of one type."""
+    names_outside: bool = False
+    """Show task names in Prefect, where everybody who opens its UI reads them."""
+    read: ReadPart = ReadPart()
+    segment: SegmentPart | None = None
+    """How a file is cut into documents; omitted: it is one."""
+    classify: ClassifyPart = ClassifyPart()
+    extract: ExtractPart = ExtractPart()
+    group: GroupPart | None = None
+    """Which documents of a file belong together."""
+    filter: FilterPart = FilterPart()
+    fields: list[FieldPart] = Field(default=[])
+    """What is to be found, where all documents are of one type."""
+    sums: list[SumPart] = Field(default=[])
+    """Fields that add up, where all documents are of one type."""
+    document_types: list[DocumentTypePart] = Field(default=[], max_length=100)
+    """The types of its documents, each with its own fields."""
+    blocks: list[Block] = Field(default=[], max_length=200)
+    """What a person sees and fills in, where tasks have data and no file."""
+    review: ReviewPart = ReviewPart()
+    export: ExportPart = ExportPart()
+    timeout: Duration = timedelta(days=30)
+    """How long a task may take, waiting included."""
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> "ProjectFile":
+        kinds = [kind for kind in ("fields", "document_types", "blocks") if getattr(self, kind)]
+        if not kinds:
+            raise ValueError(
+                "give `fields` (documents of one type), `document_types` (of several), or"
+                " `blocks` (tasks of data without a file)"
+            )
+        if len(kinds) > 1:
+            raise ValueError(f"give only one of {' and '.join(f'`{kind}`' for kind in kinds)}")
+        if self.blocks and (idle := sorted(_OF_FILES & self.model_fields_set)):
+            raise ValueError(f"without effect on `blocks`, leave out: {', '.join(idle)}")
+        if self.document_types and (idle := sorted(_OF_ONE_TYPE & self.model_fields_set)):
+            raise ValueError(f"belongs into each of `document_types`: {', '.join(idle)}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "ProjectFile":
+        for what, names in (
+            ("document type", [one.name for one in self.document_types]),
+            ("block", [block.name for block in self.blocks]),
+        ):
+            if twice := named_twice(names):
+                raise ValueError(f"{what} named twice: {', '.join(twice)}")
+        types = self.types
+        known = {one.name for one in types} | {UNKNOWN}
+        if unknown := sorted(set(self.filter.document_types) - known):
+            raise ValueError(f"filter names types that are not there: {', '.join(unknown)}")
+        if self.group and all(one.field(self.group.by) is None for one in types):
+            raise ValueError(f"group names a field that no document has: {self.group.by}")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_decided(self) -> "ProjectFile":
+        if self.when_review is WhenReview.NEVER:
+            parts: dict[str, SegmentPart | ClassifyPart | ExtractPart | GroupPart | None] = {
+                "segment": self.segment,
+                "extract": self.extract,
+                "group": self.group,
+            }
+            if self.sorts:
+                parts["classify"] = self.classify
+            asking = [
+                key for key, part in parts.items() if part and part.automation != Automation.PROCESS
+            ]
+            if asking:
+                raise ValueError(
+                    f"`review: never`, and yet a person is asked by the automation of"
+                    f" {', '.join(asking)}: make it `process`"
+                )
+        for one in self.document_types if self.classify.automation != Automation.NONE else []:
+            if not one.keywords and not one.patterns and len(self.document_types) > 1:
+                raise ValueError(
+                    f"the document type {one.name} needs `keywords` or `patterns`, else it is"
+                    " never recognised (or `classify: {automation: none}`)"
+                )
+        return self
+
+    @property
+    def types(self) -> list[DocumentTypePart]:
+        """The types of its documents; none where tasks have data."""
+        if self.blocks:
+            return []
+        return self.document_types or [
+            DocumentTypePart.model_construct(
+                name=self.document_type,
+                title="",
+                keywords={},
+                patterns={},
+                fields=self.fields,
+                sums=self.sums,
+            )
+        ]
+
+    def type_named(self, name: str) -> DocumentTypePart:
+        """The type of that name; one without fields where there is none."""
+        found = next((one for one in self.types if one.name == name), None)
+        return found or DocumentTypePart.model_construct(
+            name=name, title="", keywords={}, patterns={}, fields=[], sums=[]
+        )
+
+    @property
+    def sorts(self) -> bool:
+        """Whether the type of a document must be found out."""
+        return len(self.document_types) > 1 or any(
+            one.keywords or one.patterns for one in self.document_types
+        )
+
+    @property
+    def when_review(self) -> WhenReview:
+        """When a person looks at its tasks."""
+        return self.review.when or (WhenReview.ALWAYS if self.blocks else WhenReview.WHEN_NEEDED)
+
+    def block(self, name: str) -> Block | None:
+        """The block of that name."""
+        return next((block for block in self.blocks if block.name == name), None)
+
+
+_OF_FILES: Final = frozenset(
+    {"read", "segment", "classify", "extract", "group", "filter", "sums", "document_type"}
+)
+_OF_ONE_TYPE: Final = frozenset({"sums", "document_type"})
 
 
 @lru_cache(maxsize=256)
@@ -108,31 +467,13 @@ def parse_project_file(source: str) -> ProjectFile:
             each, `line` (1-based), `key`, and `message`.
     """
     try:
-        root = yaml.compose(source, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(source)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = {
-            "line": mark.line + 1 if mark else 1,
-            "key": "",
-            "message": f"not YAML: {getattr(error, 'problem', None) or error}",
-        }
-        raise _invalid([problem]) from None
-    if not isinstance(content, dict):
-        raise _invalid([{"line": 1, "key": "", "message": "a mapping of keys is expected"}])
+        yaml = YamlSource(source)
+    except YamlSourceError as error:
+        raise _invalid([{"line": error.line, "key": "", "message": error.reason}]) from None
     try:
-        return ProjectFile.model_validate(content)
+        return ProjectFile.model_validate(yaml.content)
     except ValidationError as error:
-        raise _invalid(
-            [
-                {
-                    "line": _line(root, found["loc"]),
-                    "key": ".".join(str(part) for part in found["loc"]),
-                    "message": found["msg"].removeprefix("Value error, "),
-                }
-                for found in error.errors()
-            ]
-        ) from None
+        raise _invalid([yaml.problem(one, project_schema()) for one in error.errors()]) from None
 
 
 def _invalid(problems: list[dict[str, Any]]) -> ProjectFileError:
@@ -143,20 +484,12 @@ def _invalid(problems: list[dict[str, Any]]) -> ProjectFileError:
     return ProjectFileError(f"The project file is not valid: {text}.", problems=problems)
 
 
-def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
-    """The 1-based line of a key, or of the nearest thing around it that is there."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                break
-            entry: yaml.Node = node.value[part]
-            line, node = entry.start_mark.line + 1, entry
-        else:
-            break
-    return line
+@lru_cache(maxsize=1)
+def project_schema() -> dict[str, Any]:
+    """The JSON Schema of project files, for editors."""
+    schema = ProjectFile.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Papertray project file",
+    }

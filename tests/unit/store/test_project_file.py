@@ -48,7 +48,7 @@ def test_a_project_file_is_read_with_its_defaults() -> None:
         ('"Total (.*)"', '"Total ("', 11, "fields.2.pattern", "not a regular expression"),
         ("timeout: 12h", "timeout: soon", 16, "review.timeout", "duration"),
         ("timeout: 12h", "timeout: 0h", 16, "review.timeout", "greater than"),
-        ("  timeout: 12h", "  tiemout: 12h", 16, "review.tiemout", "not permitted"),
+        ("  timeout: 12h", "  tiemout: 12h", 16, "review.tiemout", "did you mean `timeout`?"),
         ("labels: [Invoice No]", "labels: []", 3, "fields.0", "never found"),
         ("parts: [net]", "parts: [nett]", 1, "", "not there: nett"),
         ("name: invoices", "name: In Voices", 1, "name", "pattern"),
