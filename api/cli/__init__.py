@@ -19,6 +19,7 @@ COMMANDS = {
     "submit": ("api.cli.submit:submit", "Send files to a project."),
     "tasks": ("api.cli.tasks:app", "See tasks, decide on them, end them."),
     "projects": ("api.cli.projects:app", "See and install projects."),
+    "webhooks": ("api.cli.webhooks:app", "See and set who is told of events."),
     "key": ("api.cli.keys:app", "Make, see and revoke API keys."),
     "op": ("api.cli.operations:app", "Do one operation on local files, without a server."),
     "doctor": ("api.cli.doctor:doctor", "Tell what is installed and reachable, and what to do."),

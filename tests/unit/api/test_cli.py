@@ -53,7 +53,7 @@ async def make_task(state: State = State.QUEUED, **columns: Any) -> Task:
 
 
 def test_the_commands_of_the_manual_are_all_there():
-    wanted = "up serve worker deploy demo submit tasks projects key op doctor"
+    wanted = "up serve worker deploy demo submit tasks projects webhooks key op doctor"
     assert set(COMMANDS) == set(wanted.split())
 
 
@@ -95,7 +95,14 @@ def test_the_program_without_a_command_shows_its_help(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["key", "list", "--json"], ["tasks", "list"], ["projects", "list"]]
+    "arguments",
+    [
+        ["--help"],
+        ["key", "list", "--json"],
+        ["tasks", "list"],
+        ["projects", "list"],
+        ["webhooks", "list"],
+    ],
 )
 def test_what_needs_no_prefect_starts_without_it(home: Path, arguments: list[str]):
     program = (
