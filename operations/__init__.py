@@ -1,7 +1,12 @@
 """Reusable steps on files, each a Prefect task. This is the list of them."""
 
+from operations.apply_effect import apply_effect as apply_effect
+from operations.convert import convert as convert
+from operations.detect_documents import detect_documents as detect_documents
 from operations.export_data import export_data as export_data
 from operations.extract_fields import extract_fields as extract_fields
 from operations.extract_text import extract_text as extract_text
 from operations.make_searchable_pdf import make_searchable_pdf as make_searchable_pdf
 from operations.read_pages import read_pages as read_pages
+from operations.scan import scan as scan
+from operations.warp import warp as warp

@@ -1,14 +1,16 @@
 """`papertray op`: each operation on local files, in this process, without a server."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import App, Parameter
+from rich.console import Group, RenderableType
 from rich.progress import Progress
 
 import operations
-from api.cli.output import DEFAULTS, Answer, Options, console, table
+from api.cli.output import DEFAULTS, Answer, Options, cell, console, table
 from operations.registry import OPERATIONS, Operation, progress_to
 from store.errors import InputError
 
@@ -40,7 +42,7 @@ def _command(operation: Operation) -> Callable[..., Awaitable[Answer]]:
         results = [await _do(operation, source, params, into, options) for source, into in work]
         made = [path for _, into in work for path in sorted(into.rglob("*")) if path.is_file()]
         facts = {"results": results, "files": [str(path) for path in made]}
-        return Answer(facts, table(("file", "bytes"), ((p, p.stat().st_size) for p in made)))
+        return Answer(facts, Group(*_facts(results), _sizes(made)))
 
     # cyclopts reads the flags from the annotation: one for each field of the operation's params.
     run.__annotations__["params"] = Annotated[operation.params, Parameter(name="*")]
@@ -48,6 +50,41 @@ def _command(operation: Operation) -> Callable[..., Awaitable[Answer]]:
         run.__kwdefaults__ = {**(run.__kwdefaults__ or {}), "params": operation.params()}
     run.__doc__ = operation.summary
     return run
+
+
+def _facts(results: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """What an operation tells beside the names of its files, as YAML is written."""
+    told = [{name: fact for name, fact in one.items() if name not in _NAMES} for one in results]
+    return [cell(line) for one in told for line in _lines(one)]
+
+
+_NAMES = {"file", "files"}
+"""Facts that are names of files, which the table has."""
+
+
+def _lines(fact: Any, indent: str = "") -> list[str]:
+    if isinstance(fact, Mapping):
+        pairs = [(f"{name}:", value) for name, value in cast(Mapping[str, Any], fact).items()]
+    else:
+        pairs = [("-", value) for value in cast(list[Any], fact)]
+    lines: list[str] = []
+    for label, value in pairs:
+        if isinstance(value, Mapping | list) and _is_long(cast(Any, value)):
+            lines += [f"{indent}{label}", *_lines(value, f"{indent}  ")]
+        else:
+            lines.append(f"{indent}{label} {json.dumps(value)}")
+    return lines
+
+
+def _is_long(value: Any) -> bool:
+    return len(json.dumps(value)) > _SHORT_CHARACTERS
+
+
+_SHORT_CHARACTERS = 100
+
+
+def _sizes(made: Sequence[Path]) -> RenderableType:
+    return table(("file", "bytes"), ((p, p.stat().st_size) for p in made)) if made else ""
 
 
 async def _do(
