@@ -10,8 +10,11 @@ import pytest
 from alembic import command
 from sqlalchemy import select
 
-from flows import verbs
+from flows import verbs, webhooks
+from flows.deliver_webhooks import Deliverer
+from flows.public_http import PublicHttp
 from store.access import Caller
+from store.activity import record
 from store.blobs import blobs
 from store.database import alembic_config, database, migrate
 from store.errors import ConflictError
@@ -22,6 +25,7 @@ from store.states import Actor
 from tests.documents import invoice, project, scan
 from tests.e2e.installation import Installation
 from tests.postgres import create_database, running_postgres
+from tests.receiver import receiving
 from tests.unit.flows.conftest import PROJECT, bytes_of, make_wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
@@ -104,6 +108,33 @@ async def test_clients_that_race_for_the_next_task_get_different_ones(alice: Cal
     got = await asyncio.gather(*(verbs.next_task(alice) for _ in range(8)))
     ids = [task.id for task in got if task]
     assert len(ids) == len(set(ids)) == 4
+
+
+async def test_senders_of_webhooks_share_the_work_and_lose_nothing(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAPERTRAY_ALLOWED_NETWORKS", "127.0.0.1/32")
+    settings.cache_clear()
+    async with receiving() as receiver, PublicHttp() as http:
+        for path in ("/one", "/other"):
+            await webhooks.create_webhook(alice, url=receiver.url(path))
+        await asyncio.gather(*(make_events(alice, 20) for _ in range(5)))
+        stop = asyncio.Event()
+        senders = [asyncio.create_task(Deliverer(http).run(stop)) for _ in range(3)]
+        await receiver.until(200)
+        stop.set()
+        await asyncio.gather(*senders)
+        assert await Deliverer(http).deliver_due() == 0
+    for path in ("/one", "/other"):
+        heard = [one.event for one in receiver.heard if one.path == path]
+        assert len({event["id"] for event in heard}) == len(heard) == 100
+        assert sorted(event["sequence"] for event in heard) == list(range(1, 101))
+
+
+async def make_events(alice: Caller, count: int) -> None:
+    async with database().writing() as session:
+        for _ in range(count):
+            record(session, "task.failed", alice.actor, organization_id=alice.organization_id)
 
 
 def test_papertray_and_prefect_run_on_postgresql(server: str, tmp_path: Path) -> None:
