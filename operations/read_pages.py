@@ -1,5 +1,6 @@
 """Read the pages of a document: words with places, images, and invisible text layers."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,18 @@ from operations.tools.reading import (
     read_by_ocr,
 )
 from operations.tools.scratch import scratch_folder
+from store.settings import settings
 
 _PAGES_AT_ONCE = 16
 """Pages with a text layer take a tenth of a second each: a child reads several."""
+
+
+_OCR_PAGES_AT_ONCE = 4
+"""Starting tesseract takes a twentieth of the time of a page. Not more than these, so that a long
+document leaves its slot to others every few seconds."""
+
+_LARGE_DPI = 300
+"""Pages beyond this are read one by one: the limits of a child are meant for one of these."""
 
 
 class ReadPagesParams(Params):
@@ -101,32 +111,69 @@ async def read_pages(source: Path, params: ReadPagesParams, *, folder: Path) -> 
 
 
 async def read(
-    source: Path, params: ReadPagesParams, folder: Path, *, with_images: bool = True
+    source: Path,
+    params: ReadPagesParams,
+    folder: Path,
+    *,
+    with_images: bool = True,
+    keep_any_text: bool = False,
 ) -> ReadPagesResult:
-    """Read pages, as a part of any operation."""
+    """Read pages, as a part of any operation.
+
+    Args:
+        source: a PDF or an image.
+        params: how.
+        folder: for the files that come of it.
+        with_images: write the page images too.
+        keep_any_text: take a text layer of any worth, where there is one.
+    """
     languages = [] if params.mode == "skip" else params.languages
     with scratch_folder() as repairs:
         document = await in_child(examine, source, repairs, languages)
         numbers = pages_of(params.pages, document.page_count)
-        orders = Orders(params.languages, params.dpi, folder, params.mode == "skip", with_images)
+        orders = Orders(
+            params.languages,
+            params.dpi,
+            folder,
+            never_ocr=params.mode == "skip",
+            with_images=with_images,
+            keep_any_text=keep_any_text,
+        )
         done: list[ReadPage] = []
+        count = 0
 
-        async def add(pages: Sequence[ReadPage]) -> None:
-            done.extend(pages)
-            await report_progress(len(done), len(numbers))
+        async def one_more() -> None:
+            nonlocal count
+            count += 1
+            await report_progress(count, len(numbers))
 
         async def as_they_are(some: Sequence[int]) -> None:
-            await add(await in_child(read_as_they_are, document, some, orders))
+            for page in await in_child(read_as_they_are, document, some, orders):
+                done.append(page)
+                await one_more()
 
-        async def by_ocr(number: int) -> None:
-            await add([await in_child(read_by_ocr, document, number, orders)])
+        async def by_ocr(some: Sequence[int]) -> None:
+            done.extend(await in_child(read_by_ocr, document, some, orders, each_page=one_more))
 
         if params.mode != "force":
             await spread(
                 as_they_are,
                 [numbers[n : n + _PAGES_AT_ONCE] for n in range(0, len(numbers), _PAGES_AT_ONCE)],
             )
-        await spread(by_ocr, sorted(set(numbers) - {page.number for page in done}))
+        left = sorted(set(numbers) - {page.number for page in done})
+        most = _OCR_PAGES_AT_ONCE if params.dpi <= _LARGE_DPI else 1
+        await spread(by_ocr, _batches(left, most))
     return ReadPagesResult(
         page_count=document.page_count, pages=sorted(done, key=lambda page: page.number)
     )
+
+
+def _batches(numbers: Sequence[int], most: int) -> list[Sequence[int]]:
+    """Pages for children to read, fewer at a time towards the end, for all to end together."""
+    batches: list[Sequence[int]] = []
+    at = 0
+    while at < len(numbers):
+        share = math.ceil((len(numbers) - at) / (2 * settings().operation_slots))
+        batches.append(numbers[at : at + min(share, most)])
+        at += len(batches[-1])
+    return batches

@@ -1,18 +1,30 @@
-"""What is done to a page image before OCR, where it pays: straighten it, whiten its paper.
+"""What is done to a page image before OCR, where it pays: straighten, shrink, whiten.
 
 On skewed pages this takes the errors of tesseract from 5 % of the characters to 0.2 %, under
-noise and uneven light from 47 % to 0.5 %, for a tenth of the time that the OCR takes.
+noise and uneven light from 47 % to 0.5 %, for a twentieth of the time that the OCR takes.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from typing import Any
 
-from PIL import Image, ImageChops, ImageFilter, ImageMath
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+# As many pages as there are processors are cleaned at once already.
+cv2.setNumThreads(1)
+
+Gray = NDArray[np.uint8]
+"""(height, width), first row at the top."""
 
 _PROFILE_PIXELS = 700
 """Long side of the copy on which the skew is measured."""
 
+_PROFILE_POINTS = 30_000
+"""So many pixels of ink tell the skew as well as all of them."""
+
+_INK_CONTRAST = 12
 _MAX_SKEW_DEGREES = 7.0
 _COARSE_DEGREES = 0.5
 _FINE_DEGREES = 0.05
@@ -24,11 +36,30 @@ _MIN_GAIN = 1.06
 """How much sharper the lines must get; else what looks like skew is a picture or noise."""
 
 
+_MIN_ORDER = 1.5
+"""... and how much sharper than those of as many points strewn at random, which is 2 a point."""
+
+
+def _pixels(page: Image.Image) -> Gray:
+    return np.asarray(page, dtype=np.uint8)
+
+
+def _shrunk(pixels: Gray, factor: float) -> Gray:
+    if factor >= 1:
+        return pixels
+    height, width = (max(round(side * factor), 1) for side in pixels.shape)
+    return _gray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _gray(image: Any) -> Gray:
+    return np.asarray(image, dtype=np.uint8)
+
+
 def skew_degrees(page: Image.Image) -> float:
     """By how much the lines of a page rise or fall.
 
-    The page is sheared by each angle in turn: at the right one its rows are either line or gap,
-    and the row sums differ most (projection profile).
+    The ink is sheared by each angle in turn: at the right one its rows are either line or gap,
+    and their sums differ most (projection profile).
 
     Args:
         page: gray.
@@ -36,39 +67,101 @@ def skew_degrees(page: Image.Image) -> float:
     Returns:
         Degrees by which to turn it counter-clockwise; 0 where that would not pay.
     """
-    mask = _ink(page)
+    pixels = _pixels(page)
+    small = _shrunk(pixels, _PROFILE_PIXELS / max(pixels.shape))
+    # Darker than its surroundings: light and paper do not count.
+    ink = cv2.subtract(cv2.blur(small, (17, 17)), small) >= _INK_CONTRAST
+    down, across = np.nonzero(ink)
+    if len(down) > _PROFILE_POINTS:
+        # By lot, with the same lots each time: every n-th would make rows of noise alike.
+        some = np.random.default_rng(0).choice(len(down), _PROFILE_POINTS, replace=False)
+        down, across = down[some], across[some]
+    across = across - small.shape[1] / 2
+    reach = math.ceil(math.tan(math.radians(_MAX_SKEW_DEGREES + 1)) * small.shape[1] / 2)
 
-    def sharpness(degrees: float) -> int:
-        width, height = mask.size
-        slope = math.tan(math.radians(degrees))
-        sheared = mask.transform(
-            (width, height),
-            Image.Transform.AFFINE,
-            (1, 0, 0, slope, 1, -slope * width / 2),
-            Image.Resampling.NEAREST,
-        )
-        rows = sheared.reduce((width, 1)).tobytes()
-        return sum((a - b) ** 2 for a, b in itertools.pairwise(rows))
+    def sharpness(degrees: float) -> float:
+        # Row y of the sheared page shows what stood at y + slope * x.
+        rows = down - math.tan(math.radians(degrees)) * across + reach + 0.5
+        sums = np.bincount(rows.astype(np.int32), minlength=small.shape[0] + 2 * reach + 2)
+        return float(np.square(np.diff(sums)).sum())
 
-    level = sharpness(0)
+    level = sharpness(0.0)
     coarse = _best(sharpness, 0.0, _MAX_SKEW_DEGREES, _COARSE_DEGREES)
     fine = _best(sharpness, coarse, _COARSE_DEGREES, _FINE_DEGREES)
-    if abs(fine) < MIN_SKEW_DEGREES or sharpness(fine) <= _MIN_GAIN * level:
+    least = max(_MIN_GAIN * level, _MIN_ORDER * 2 * len(down))
+    if abs(fine) < MIN_SKEW_DEGREES or sharpness(fine) <= least:
         return 0.0
     return round(fine, 2)
 
 
-def _best(sharpness: Callable[[float], int], around: float, reach: float, step: float) -> float:
+def _best(sharpness: Any, around: float, reach: float, step: float) -> float:
     count = round(reach / step)
     return max((around + step * n for n in range(-count, count + 1)), key=sharpness)
 
 
-def _ink(page: Image.Image) -> Image.Image:
-    """Where it is darker than its surroundings: light and paper do not count."""
-    small = page.copy()
-    small.thumbnail((_PROFILE_PIXELS, _PROFILE_PIXELS), Image.Resampling.BOX)
-    around = small.filter(ImageFilter.BoxBlur(8))
-    return ImageChops.subtract(around, small).point([0 if v < 12 else 255 for v in range(256)])
+_LETTER_PIXELS = 14.0
+"""Height of the smallest letters, without those that rise, at which tesseract reads as well as at
+any larger size: its network sees each line 36 pixels high."""
+
+_LEAST_FACTOR = 1 / 3
+_WORTHWHILE_FACTOR = 0.92
+_LETTER_CONTRAST = 40
+_LETTER_HEIGHTS = (5, 50)
+"""On a copy of half the size; what is lower is a dot or a comma."""
+
+_SMALL_SHARE = 0.05
+_MIN_LETTERS = 60
+
+
+def useful_factor(page: Image.Image) -> float:
+    """By how much a page can be shrunk without being read worse, 1/3..1; 1 where it is not clear.
+
+    It is the smallest print on the page that counts, and reading a page of two thirds of the
+    size takes four fifths of the time.
+
+    Args:
+        page: gray.
+    """
+    half = _shrunk(_pixels(page), 0.5)
+    ink = (cv2.subtract(cv2.blur(half, (33, 33)), half) >= _LETTER_CONTRAST).astype(np.uint8)
+    found = np.asarray(cv2.connectedComponentsWithStats(ink, connectivity=8)[2])[1:]
+    heights, widths = found[:, cv2.CC_STAT_HEIGHT], found[:, cv2.CC_STAT_WIDTH]
+    least, most = _LETTER_HEIGHTS
+    letters = heights[(heights >= least) & (heights <= most) & (widths >= 2) & (widths <= 2 * most)]
+    if len(letters) < _MIN_LETTERS:
+        return 1.0
+    factor = max(_LETTER_PIXELS / (2 * float(np.quantile(letters, _SMALL_SHARE))), _LEAST_FACTOR)
+    return factor if factor <= _WORTHWHILE_FACTOR else 1.0
+
+
+def straightened(page: Image.Image, skew: float, factor: float = 1.0) -> Image.Image:
+    """A page, shrunk and then turned around its middle, on a sheet as large as it then needs.
+
+    Args:
+        page: gray.
+        skew: degrees, counter-clockwise.
+        factor: of its size, at most 1.
+    """
+    if not skew and factor >= 1:
+        return page
+    pixels = _shrunk(_pixels(page), factor)
+    if skew:
+        height, width = pixels.shape
+        turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0))
+        cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
+        across, down = round(width * cos + height * sin), round(width * sin + height * cos)
+        turn[:, 2] += (across - width) / 2, (down - height) / 2
+        pixels = _gray(
+            cv2.warpAffine(
+                pixels,
+                turn,
+                (across, down),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=(255,),
+            )
+        )
+    return Image.fromarray(pixels)
 
 
 _PAPER_REDUCTION = 8
@@ -88,40 +181,13 @@ def whiten(page: Image.Image) -> Image.Image:
     Args:
         page: gray.
     """
-    paper = page.reduce(_PAPER_REDUCTION)
-    paper = paper.filter(ImageFilter.MaxFilter(7)).filter(ImageFilter.MedianFilter(7))
-    paper = paper.filter(ImageFilter.BoxBlur(4))
-    darkest, lightest = _levels(paper)
+    pixels = _pixels(page)
+    paper = _shrunk(pixels, 1 / _PAPER_REDUCTION)
+    paper = cv2.dilate(paper, np.ones((7, 7), np.uint8))
+    paper = cv2.blur(cv2.medianBlur(paper, 7), (9, 9), borderType=cv2.BORDER_REPLICATE)
+    darkest, lightest = np.quantile(paper, (0.02, 0.98))
     if lightest - darkest <= _EVEN_LEVELS and darkest >= _WHITE_LEVEL:
         return page
-    paper = paper.point([max(v, _PAPER_MIN_LEVEL) for v in range(256)])
-    paper = paper.resize(page.size, Image.Resampling.BILINEAR)
-    # In strips: a page of 32-bit values at once is four times the page.
-    white = Image.new("L", page.size)
-    for top in range(0, page.height, _STRIP_ROWS):
-        box = (0, top, page.width, min(top + _STRIP_ROWS, page.height))
-        strip = ImageMath.lambda_eval(
-            lambda a: a["convert"](a["min"](a["page"] * 255 / a["paper"], 255), "L"),
-            page=page.crop(box),
-            paper=paper.crop(box),
-        )
-        white.paste(strip, box)
-    return white
-
-
-_STRIP_ROWS = 512
-
-
-def _levels(paper: Image.Image) -> tuple[int, int]:
-    """Dark and light ends of the levels, but for the outermost 2 %."""
-    counts = paper.histogram()
-    return _quantile(counts, 0.02), _quantile(counts, 0.98)
-
-
-def _quantile(counts: Sequence[int], share: float) -> int:
-    below, wanted = 0, share * sum(counts)
-    for level, count in enumerate(counts):
-        below += count
-        if below >= wanted:
-            return level
-    return len(counts) - 1
+    height, width = pixels.shape
+    paper = cv2.resize(np.maximum(paper, _PAPER_MIN_LEVEL), (width, height))
+    return Image.fromarray(_gray(cv2.divide(pixels, paper, scale=255)))

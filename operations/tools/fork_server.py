@@ -29,6 +29,7 @@ PRELOADED = (
     "PIL.PpmImagePlugin",
     "PIL.TiffImagePlugin",
     "PIL.WebPImagePlugin",
+    "cv2",
     "pikepdf",
     "puremagic",
     "pypdfium2",
@@ -157,6 +158,8 @@ def main(control_descriptor: int) -> None:
         # Programs that outlive their child come to us to be reaped: nobody else may do it where
         # the worker is the first process of a container.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Before numpy is loaded: threads that it started here would be missing in the children.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()

@@ -1,20 +1,24 @@
 """How a page is read: by its text layer, or by OCR. Called in child processes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pypdfium2
 from PIL import Image, ImageChops
 from pydantic import BaseModel, ConfigDict
 
 from operations.tools import images, pdf, tesseract
-from operations.tools.clean_page import skew_degrees, whiten
+from operations.tools.clean_page import skew_degrees, straightened, useful_factor, whiten
 from operations.tools.file_type import PDF, readable_type
 from operations.tools.invisible_text import LayerPlace, write_layer
+from operations.tools.job import page_done
 from operations.tools.layout import arranged
 from operations.tools.missed_text import is_new, missed_text
+from operations.tools.scanned_page import own_scale
 from operations.tools.text_layer import Quality, judge, words_of
+from operations.tools.upright import reads_badly, sure_letters, turn_that_reads_best
 from store.fields import PageWords, Word
 
 TEXT_LAYER = "text_layer"
@@ -34,16 +38,6 @@ _PAGE_INCHES = 11.7
 _MIN_DPI = 150
 _ENLARGED_DPI = 200
 """Images below the first are enlarged to the second: tesseract wants letters 20 pixels high."""
-
-_SURE = 0.6
-"""Words with less than this confidence say little about whether a page is upright."""
-
-_UPRIGHT_RATIO = 0.5
-_TURN_GAIN = 2.0
-"""A page is turned when that gives this many times the sure letters."""
-
-
-_MIN_TURN_LETTERS = 20
 
 
 class ReadPage(BaseModel):
@@ -100,6 +94,8 @@ class Orders:
     """Take pages without a text layer too, with what little they say."""
     with_images: bool = True
     """Write the page images too, for people to look at."""
+    keep_any_text: bool = False
+    """Take a text layer of any worth, where there is one."""
 
 
 def examine(path: Path, folder: Path, languages: Sequence[str]) -> Source:
@@ -153,39 +149,30 @@ def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | 
         words = words_of(pdf.characters(page, width, height), width, height)
         if not orders.never_ocr and not pdf.is_blank(page):
             quality = judge(words, pdf.image_cover_ratio(page), height)
-            if quality is not Quality.GOOD:
+            if quality is not Quality.GOOD and not (orders.keep_any_text and words):
                 return None
         view = pdf.render(page, scale, gray=False) if orders.with_images else None
     return _written(number, TEXT_LAYER, arranged(words), (width, height), view, orders)
 
 
-def read_by_ocr(source: Source, number: int, orders: Orders) -> ReadPage:
-    """Read a page by OCR."""
-    pictures = _pictures(source, number, orders)
-    turned = 0
-    attempt = _attempt(pictures, orders, number)
-    if _reads_badly(attempt.words):
-        turned = _upright_turn(pictures, orders, attempt.words)
-        if turned:
-            pictures = pictures.turned(turned)
-            attempt = _attempt(pictures, orders, number)
-    view = pictures.view
-    if attempt.skew:
-        fill = 255 if view.mode == "L" else (255, 255, 255)
-        view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
-    scale = view.width / attempt.page.width, view.height / attempt.page.height
-    read = _completed(attempt, pictures, orders)
-    place = LayerPlace(number, turned, attempt.skew)
-    write_layer(attempt.layer, place, read, *attempt.page.size)
-    words = arranged([_scaled(word, *scale) for word in read])
-    found = _written(number, OCR, words, view.size, view, orders)
-    return found.model_copy(
-        update={
-            "text_layer_file": attempt.layer.name,
-            "turned_degrees": turned,
-            "skew_degrees": attempt.skew,
-        }
-    )
+def read_by_ocr(source: Source, numbers: Sequence[int], orders: Orders) -> list[ReadPage]:
+    """Read pages by OCR, and tell of each when it has been read.
+
+    Args:
+        source: the document.
+        numbers: of the pages; their images are in memory at once.
+        orders: how.
+    """
+    pictures = [_pictures(source, number, orders) for number in numbers]
+    attempts = _attempts(pictures, orders, orders.folder / file_stem(numbers[0]), page_done)
+    for n, attempt in enumerate(attempts):
+        if reads_badly(attempt.words):
+            pictures[n], attempts[n] = _upright(pictures[n], attempt, orders)
+    read = _completed(attempts, orders)
+    return [
+        _by_ocr(number, picture, attempt, words, orders)
+        for number, picture, attempt, words in zip(numbers, pictures, attempts, read, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -197,10 +184,12 @@ class _Pictures:
     view: Image.Image
     dpi: float
     """Of the page."""
+    turned_degrees: int = 0
+    """Counter-clockwise, from how it came."""
 
     def turned(self, degrees: int) -> "_Pictures":
         page, view = (image.rotate(degrees, expand=True) for image in (self.page, self.view))
-        return _Pictures(page, view, self.dpi)
+        return _Pictures(page, view, self.dpi, degrees)
 
     def smaller(self, times: int) -> "_Pictures":
         return _Pictures(self.page.reduce(times), self.view, self.dpi / times)
@@ -212,35 +201,95 @@ class _Attempt:
 
     page: Image.Image
     """Straight and white; the words' boxes are in its pixels."""
+    dpi: float
     words: list[Word]
     layer: Path
     skew: float
 
 
-def _attempt(pictures: _Pictures, orders: Orders, number: int) -> _Attempt:
-    page, skew = pictures.page, skew_degrees(pictures.page)
-    if skew:
-        page = page.rotate(skew, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
-    page = whiten(page)
-    base = orders.folder / file_stem(number)
-    read = tesseract.recognize(page, languages=orders.languages, dpi=pictures.dpi, base=base)
-    return _Attempt(page, read.words, read.layer, skew)
+def _attempts(
+    pictures: Sequence[_Pictures],
+    orders: Orders,
+    base: Path,
+    each_page: Callable[[], None] = lambda: None,
+) -> list[_Attempt]:
+    skews = [skew_degrees(picture.page) for picture in pictures]
+    pages: list[tesseract.PageImage] = []
+    for picture, skew in zip(pictures, skews, strict=True):
+        factor = useful_factor(picture.page)
+        page = whiten(straightened(picture.page, skew, factor))
+        pages.append(tesseract.PageImage(page, picture.dpi * factor))
+    read = tesseract.recognize_all(
+        pages, languages=orders.languages, base=base, each_page=each_page
+    )
+    return [
+        _Attempt(page.image, page.dpi, found.words, found.layer, skew)
+        for page, found, skew in zip(pages, read, skews, strict=True)
+    ]
 
 
-def _completed(attempt: _Attempt, pictures: _Pictures, orders: Orders) -> list[Word]:
-    """The words of a page, with those that were left out at first."""
-    rest = missed_text(attempt.page, attempt.words)
-    if rest is None:
-        return attempt.words
-    more = tesseract.recognize(
-        rest,
+def _upright(pictures: _Pictures, attempt: _Attempt, orders: Orders) -> tuple[_Pictures, _Attempt]:
+    """A page that reads badly as it is, turned and read anew where that helps.
+
+    Tesseract has a model for this, but not everywhere; a look at each turn needs none.
+    """
+    base = attempt.layer.with_name(f"{attempt.layer.stem}-turned")
+    smaller = pictures.smaller(2) if pictures.dpi > _MIN_DPI else pictures
+
+    def sure_letters_at(degrees: int) -> int:
+        (turned,) = _attempts([smaller.turned(degrees)], orders, base)
+        turned.layer.unlink()
+        return sure_letters(turned.words)
+
+    degrees = turn_that_reads_best(sure_letters_at, sure_letters(attempt.words))
+    if not degrees:
+        return pictures, attempt
+    attempt.layer.unlink()
+    upright = pictures.turned(degrees)
+    return upright, _attempts([upright], orders, base)[0]
+
+
+def _completed(attempts: Sequence[_Attempt], orders: Orders) -> list[list[Word]]:
+    """The words of pages, with those that were left out at first."""
+    words = [attempt.words for attempt in attempts]
+    rests = [missed_text(attempt.page, attempt.words) for attempt in attempts]
+    missed = [(n, rest) for n, rest in enumerate(rests) if rest is not None]
+    if not missed:
+        return words
+    first = attempts[missed[0][0]].layer
+    more = tesseract.recognize_all(
+        [tesseract.PageImage(rest, attempts[n].dpi) for n, rest in missed],
         languages=orders.languages,
-        dpi=pictures.dpi,
-        base=attempt.layer.with_name(f"{attempt.layer.stem}-rest"),
+        base=first.with_name(f"{first.stem}-rest"),
         is_one_block=True,
     )
-    more.layer.unlink()
-    return [*attempt.words, *(word for word in more.words if is_new(word, attempt.words))]
+    for (n, _), found in zip(missed, more, strict=True):
+        words[n] = [*words[n], *(word for word in found.words if is_new(word, words[n]))]
+        found.layer.unlink()
+    return words
+
+
+def _by_ocr(
+    number: int, pictures: _Pictures, attempt: _Attempt, read: Sequence[Word], orders: Orders
+) -> ReadPage:
+    view = pictures.view
+    if attempt.skew:
+        fill = 255 if view.mode == "L" else (255, 255, 255)
+        view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
+    scale = view.width / attempt.page.width, view.height / attempt.page.height
+    layer = orders.folder / f"{file_stem(number)}.pdf"
+    attempt.layer.rename(layer)
+    place = LayerPlace(number, pictures.turned_degrees, attempt.skew)
+    write_layer(layer, place, read, *attempt.page.size)
+    words = arranged([_scaled(word, *scale) for word in read])
+    found = _written(number, OCR, words, view.size, view, orders)
+    return found.model_copy(
+        update={
+            "text_layer_file": layer.name,
+            "turned_degrees": pictures.turned_degrees,
+            "skew_degrees": attempt.skew,
+        }
+    )
 
 
 def file_stem(number: int) -> str:
@@ -248,34 +297,10 @@ def file_stem(number: int) -> str:
     return f"page-{number:04}"
 
 
-def _reads_badly(words: Sequence[Word]) -> bool:
-    letters = sum(len(word.text) for word in words)
-    return bool(letters) and _sure_letters(words) < _UPRIGHT_RATIO * letters
-
-
-def _sure_letters(words: Sequence[Word]) -> int:
-    return sum(len(word.text) for word in words if word.confidence >= _SURE)
-
-
-def _upright_turn(pictures: _Pictures, orders: Orders, words: Sequence[Word]) -> int:
-    """By how much to turn a page that reads badly as it is; 0 where that would not help.
-
-    Tesseract has a model for this, but not everywhere; a look at each turn needs none.
-    """
-    smaller = pictures.smaller(2) if pictures.dpi > _MIN_DPI else pictures
-    letters = {
-        degrees: _sure_letters(_attempt(smaller.turned(degrees), orders, 0).words)
-        for degrees in (90, 180, 270)
-    }
-    (orders.folder / f"{file_stem(0)}.pdf").unlink(missing_ok=True)
-    best = max(letters, key=lambda degrees: letters[degrees])
-    return best if letters[best] > max(_TURN_GAIN * _sure_letters(words), _MIN_TURN_LETTERS) else 0
-
-
 def _pictures(source: Source, number: int, orders: Orders) -> _Pictures:
     if source.media_type == PDF:
         with pdf.open_page(source.path, number) as page:
-            scale = pdf.scale_for(page.get_size(), orders.dpi)
+            scale = min(pdf.scale_for(page.get_size(), orders.dpi), _own_scale(page, orders.dpi))
             gray = pdf.render(page, scale, gray=True)
             view = gray
             if orders.with_images:
@@ -294,6 +319,13 @@ def _pictures(source: Source, number: int, orders: Orders) -> _Pictures:
         size = [max(round(side * wanted / given), 1) for side in gray.size]
         gray = gray.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2)
     return _Pictures(gray, view, wanted)
+
+
+def _own_scale(page: pypdfium2.PdfPage, dpi: int) -> float:
+    """Pixels per point at which a scan is read: its own, but enlarged where it is small."""
+    own = own_scale(page)
+    is_small = own * pdf.POINTS_PER_INCH < _MIN_DPI
+    return min(_ENLARGED_DPI, dpi) / pdf.POINTS_PER_INCH if is_small else own
 
 
 def _review_scale(size: tuple[float, float]) -> float:

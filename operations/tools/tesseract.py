@@ -6,14 +6,17 @@ files to read, and some builds fetch addresses. It gets a gray image that was wr
 
 import csv
 import os
+import re
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pikepdf
 import pytesseract.pytesseract as engine
 from PIL import Image
 
@@ -34,7 +37,7 @@ INSTALL_LINES = (
 )
 
 _WORD_LEVEL = "5"
-_ANALYSE, _ONE_BLOCK = 3, 6
+_ORIENT, _ANALYSE, _ONE_BLOCK = 0, 3, 6
 """Tesseract's page segmentation modes."""
 
 _DPI = range(70, 2401)
@@ -58,6 +61,16 @@ class Recognized:
     """Their boxes in pixels of the image that was given."""
     layer: Path
     """A PDF of one page with the words as invisible text, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How tesseract's own model says a page lies."""
+
+    turn_degrees: int
+    """By which to turn it clockwise, for it to be upright."""
+    confidence: float
+    """From 0; above 2 it is nearly always right."""
 
 
 def find_program() -> Program:
@@ -116,11 +129,12 @@ def check_languages(wanted: Sequence[str]) -> None:
         InputError: it has not; the details name those that it has.
         ToolMissingError: there is no tesseract.
     """
-    installed = [name for name in _languages_of(find_program()) if name != "osd"]
+    installed = [name for name in _languages_of(find_program()) if name != _ORIENTATION_MODEL]
     missing = [name for name in wanted if name not in installed]
     if missing:
         raise InputError(
-            f"tesseract has no language {', '.join(missing)}; it has {', '.join(installed)}.",
+            f"tesseract has no language {', '.join(missing)}; it has {', '.join(installed)}."
+            f" Ask for one of these, or install it (apt-get install tesseract-ocr-{missing[0]}).",
             languages=missing,
             installed=installed,
         )
@@ -134,14 +148,38 @@ def recognize(
     base: Path,
     is_one_block: bool = False,
 ) -> Recognized:
-    """Read a page image; one run for words, boxes, confidences and the text layer.
+    """Read one page image; see `recognize_all`."""
+    given = [PageImage(page, dpi)]
+    return recognize_all(given, languages=languages, base=base, is_one_block=is_one_block)[0]
+
+
+@dataclass(frozen=True)
+class PageImage:
+    """A page as tesseract gets it."""
+
+    image: Image.Image
+    """Gray."""
+    dpi: float
+
+
+def recognize_all(
+    pages: Sequence[PageImage],
+    *,
+    languages: Sequence[str],
+    base: Path,
+    is_one_block: bool = False,
+    each_page: Callable[[], None] = lambda: None,
+) -> list[Recognized]:
+    """Read page images; one run for words, boxes, confidences and text layers of all of them.
+
+    Starting tesseract takes a twentieth of the time that a page takes.
 
     Args:
-        page: gray.
+        pages: to read, in order.
         languages: that `check_languages` has passed.
-        dpi: dots per inch of the image.
         base: folder and beginning of the name of the files that come of it.
-        is_one_block: nothing but lines is on it, so that it need not be analysed.
+        is_one_block: nothing but lines is on them, so that they need not be analysed.
+        each_page: called when a page has been read, while the others still are.
 
     Raises:
         ToolKilledError: it used more than the limits of its process allow.
@@ -149,15 +187,29 @@ def recognize(
         ToolMissingError: there is no tesseract.
     """
     _use(find_program())
-    given, table, layer = (base.with_name(f"{base.name}.{end}") for end in ("pgm", "tsv", "pdf"))
-    page.save(given, format="PPM")
-    density = min(max(round(dpi), _DPI.start), _DPI.stop - 1)
+    given = [base.with_name(f"{base.name}-{n}.tif") for n in range(len(pages))]
+    names, table, layer = (base.with_name(f"{base.name}.{end}") for end in ("txt", "tsv", "pdf"))
+    for path, page in zip(given, pages, strict=True):
+        # Raw, which is the fastest to read; and unlike PGM it has a resolution for each page.
+        page.image.save(path, format="TIFF", dpi=(_density(page.dpi), _density(page.dpi)))
+    names.write_text("".join(f"{path}\n" for path in given), encoding="utf-8")
     options = (
-        f"--dpi {density} --psm {_ONE_BLOCK if is_one_block else _ANALYSE}"
+        f"--psm {_ONE_BLOCK if is_one_block else _ANALYSE}"
         " -c tessedit_create_tsv=1 -c tessedit_create_pdf=1 -c textonly_pdf=1"
     )
     try:
-        engine.run_tesseract(str(given), str(base), "", "+".join(languages), options)
+        with ThreadPoolExecutor(1) as thread:
+            run = thread.submit(
+                engine.run_tesseract, str(names), str(base), "", "+".join(languages), options
+            )
+            told = 0
+            while not run.done():
+                wait([run], _LOOK_SECONDS)
+                read = min(_pages_in(table), len(pages))
+                for _ in range(told, read):
+                    each_page()
+                told = max(told, read)
+            run.result()
     except engine.TesseractNotFoundError as error:
         raise ToolMissingError(tool="tesseract", install=list(INSTALL_LINES)) from error
     except engine.TesseractError as error:
@@ -167,14 +219,93 @@ def recognize(
             ) from error
         raise ToolError(tool="tesseract", exit_code=error.status) from error
     finally:
-        given.unlink()
-    words = _words(table)
+        for path in (*given, names):
+            path.unlink()
+    for _ in range(told, len(pages)):
+        each_page()
+    words = _words(table, len(pages))
     table.unlink()
-    return Recognized(words, layer)
+    return list(map(Recognized, words, _split(layer, base, len(pages))))
 
 
-def _words(table: Path) -> list[Word]:
-    words: list[Word] = []
+_LOOK_SECONDS = 0.2
+"""How often it is looked how far tesseract is."""
+
+_PAGE_LEVEL = b"1\t"
+
+
+def _pages_in(table: Path) -> int:
+    """How many pages have rows already: they come when a page has been read."""
+    try:
+        return table.read_bytes().count(b"\n" + _PAGE_LEVEL)
+    except FileNotFoundError:
+        return 0
+
+
+def _split(layer: Path, base: Path, count: int) -> list[Path]:
+    """The text layers of pages as files of their own."""
+    if count == 1:
+        return [layer]
+    paths = [base.with_name(f"{base.name}-{n}.pdf") for n in range(count)]
+    with pikepdf.open(layer) as document:
+        for path, page in zip(paths, document.pages, strict=True):
+            with pikepdf.new() as one:
+                one.pages.append(page)
+                one.save(path)
+    layer.unlink()
+    return paths
+
+
+def orientation(page: Image.Image, *, dpi: float, base: Path) -> Orientation | None:
+    """Ask tesseract how a page lies.
+
+    Args:
+        page: gray.
+        dpi: dots per inch of the image.
+        base: folder and beginning of the name of the files that come of it, which are removed.
+
+    Returns:
+        None where it has no model for that, or too little is on the page.
+
+    Raises:
+        ToolKilledError: it used more than the limits of its process allow.
+        ToolMissingError: there is no tesseract.
+    """
+    program = find_program()
+    if _ORIENTATION_MODEL not in _languages_of(program):
+        return None
+    _use(program)
+    given, told = base.with_name(f"{base.name}.pgm"), base.with_name(f"{base.name}.osd")
+    page.save(given, format="PPM")
+    options = f"--dpi {_density(dpi)} --psm {_ORIENT}"
+    try:
+        engine.run_tesseract(str(given), str(base), "osd", _ORIENTATION_MODEL, options)
+        found = dict(_TOLD.findall(told.read_text(encoding="utf-8")))
+    except engine.TesseractError as error:
+        if error.status < 0:
+            raise ToolKilledError(
+                tool="tesseract", signal=signal.Signals(-error.status).name
+            ) from error
+        return None  # too few letters
+    finally:
+        given.unlink()
+        told.unlink(missing_ok=True)
+    if "Rotate" not in found:
+        return None
+    return Orientation(int(found["Rotate"]), float(found.get("Orientation confidence", 0)))
+
+
+_ORIENTATION_MODEL = "osd"
+_TOLD = re.compile(r"^(Rotate|Orientation confidence): ([\d.]+)$", re.MULTILINE)
+
+
+def _density(dpi: float) -> int:
+    return min(max(round(dpi), _DPI.start), _DPI.stop - 1)
+
+
+def _words(table: Path, count: int) -> list[list[Word]]:
+    """The words of each page."""
+    pages: list[list[Word]] = [[] for _ in range(count)]
     lines: dict[tuple[str, ...], int] = {}
     blocks: dict[tuple[str, ...], int] = {}
     with table.open(encoding="utf-8", newline="") as file:
@@ -182,6 +313,9 @@ def _words(table: Path) -> list[Word]:
             text = (row["text"] or "").strip()
             if row["level"] != _WORD_LEVEL or not text:
                 continue
+            words = pages[int(row["page_num"]) - 1]
+            if not words:
+                lines, blocks = {}, {}
             paragraph = (row["block_num"], row["par_num"])
             left, top = int(row["left"]), int(row["top"])
             ink = (left, top, left + int(row["width"]), top + int(row["height"]))
@@ -194,7 +328,7 @@ def _words(table: Path) -> list[Word]:
                     block=blocks.setdefault(paragraph, len(blocks)),
                 )
             )
-    return words
+    return pages
 
 
 # Parts of the size of a font, from the baseline, as common text fonts have them.
