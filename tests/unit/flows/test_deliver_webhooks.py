@@ -51,10 +51,10 @@ async def http(home: object) -> AsyncIterator[PublicHttp]:
 
 
 @asynccontextmanager
-async def sending(http: PublicHttp, **options: Any) -> AsyncIterator[Deliverer]:
+async def sending(http: PublicHttp, backoff: Backoff = SOON) -> AsyncIterator[Deliverer]:
     """A sender that runs, as the API runs it."""
     stop = asyncio.Event()
-    sender = Deliverer(http, **{"backoff": SOON, **options})
+    sender = Deliverer(http, backoff=backoff)
     running = asyncio.create_task(sender.run(stop))
     try:
         yield sender
