@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from itertools import chain
+from math import prod
 from typing import Any
 
 import regex
 
-from operations.tools.values import read_value
+from operations.tools.value_types import NOT_A, fault_of, plain_value, read_as
+from operations.tools.values import MAX_CHARACTERS, Reading, plain_digits, visible_text
 from store.errors import InputError, LimitExceededError
-from store.fields import FieldType, FieldValue
-from store.project_fields import FieldPart, SumPart
-from store.project_file import FieldsPart
+from store.fields import ITEM, ROWS, FieldType, FieldValue
+from store.project_fields import ColumnPart, FieldPart, FieldRules, SumPart, ValuePart, columns_of
 
 PERSON = "person"
 """The method of values that somebody typed or confirmed."""
@@ -19,37 +21,64 @@ PERSON = "person"
 PATTERN_SECONDS = 1.0
 """How long a pattern of a project may take on one value."""
 
-_NOT_A = {
-    FieldType.NUMBER: "is not a number",
-    FieldType.MONEY: "is not an amount",
-    FieldType.DATE: "is not a date; write it like 2026-01-31",
-}
-_CENT = Decimal("0.005")
+MAX_ROWS = 5000
+"""Of a table or list that is typed or sent."""
+
+CELL_MARK = "|"
+"""Between the cells of a row of a table that is typed as text, a row a line."""
+
+_NUMERIC = frozenset({FieldType.NUMBER, FieldType.MONEY})
 
 
-def check(project: FieldsPart, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+def check(rules: FieldRules, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
     """Judge the values of a document.
 
     Args:
-        project: says what must hold.
-        fields: by name, as found or typed; what the project has no field for is left out.
+        rules: say what must hold.
+        fields: by name, as found or typed; what the rules have no field for is left out.
 
     Returns:
-        Each field of the project in its order, with `valid`, `message`, `needs_confirmation`.
+        Each field of the rules in its order, with `valid`, `message`, `needs_confirmation`.
     """
+    present = {part.name: fields.get(part.name) or missing(part) for part in rules.fields}
     judged = {
-        part.name: _judged(part, fields.get(part.name) or missing(part)) for part in project.fields
+        part.name: _judged(part, present[part.name], is_required=_is_required(part, present))
+        for part in rules.fields
     }
-    for sum_ in project.sums:
+    for sum_ in rules.sums:
         total = judged[sum_.total]
         if total.valid and not _adds_up(sum_, judged):
-            titles = " and ".join(judged[name].label for name in sum_.parts)
+            titles = " and ".join(_title(name, judged) for name in sum_.parts)
             message = f"is not the sum of {titles}"
             judged[sum_.total] = total.model_copy(update={"valid": False, "message": message})
     return {
-        name: value.model_copy(update={"needs_confirmation": _is_unsure(project, value)})
-        for name, value in judged.items()
+        part.name: judged[part.name].model_copy(
+            update={"needs_confirmation": _is_unsure(part, judged[part.name])}
+        )
+        for part in rules.fields
     }
+
+
+def _title(name: str, fields: Mapping[str, FieldValue]) -> str:
+    field, _, column = name.partition(".")
+    return f"{column} in {fields[field].label}" if column else fields[field].label
+
+
+def _is_required(part: FieldPart, fields: Mapping[str, FieldValue]) -> bool:
+    when = part.required_when
+    if when is None:
+        return part.required
+    value = fields[when.field].value
+    wanted = {word.casefold() for word in when.equals}
+    is_met = value is not None and (not wanted or _as_text(value).casefold() in wanted)
+    return part.required or is_met
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# What people type and programs send
 
 
 def typed(part: FieldPart, value: Any) -> FieldValue:
@@ -57,35 +86,131 @@ def typed(part: FieldPart, value: Any) -> FieldValue:
 
     Args:
         part: the field.
-        value: text, a number, or None for no value. What cannot be read as the type of the
-            field has its text and no value, and `check` says so.
+        value: text, a number, true or false, or None for no value. Of a list: a list of them, or
+            text with one a line. Of a table: a list of objects with a value for each column, or
+            text with a row a line and `|` between its cells. What cannot be read as the type of
+            the field has its text and no value, and `check` says so.
 
     Raises:
-        InputError: it is a list, an object or a truth value.
+        InputError: it is of another kind, too long, or names a column that is not there.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal | None):
+    if part.type not in ROWS:
+        return missing(part).model_copy(update=_typed_value(part, value, part.name))
+    rows = [row for row in _typed_rows(part, value) if any(cell.text for cell in row.values())]
+    return with_rows(part, rows).model_copy(update={"confidence": 1.0, "method": PERSON})
+
+
+def _typed_value(part: ValuePart, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, str | int | float | Decimal | None):
+        raise InputError(f"The value of {path} must be text, a number or nothing.", field=path)
+    if isinstance(value, bool) and part.type is not FieldType.BOOLEAN:
+        raise InputError(f"The value of {path} must not be true or false.", field=path)
+    text = "" if value is None else visible_text(_as_text(value)).strip()
+    if len(text) > MAX_CHARACTERS:
         raise InputError(
-            f"The value of {part.name} must be text, a number or nothing.", field=part.name
+            f"The value of {path} has {len(text)} characters; {MAX_CHARACTERS} are allowed.",
+            field=path,
         )
-    text = "" if value is None else str(value).strip()
-    found = read_value(part.type, text) if text else None
-    return missing(part).model_copy(
-        update={
-            "value": found.value if found else None,
-            "text": text,
-            "confidence": 1.0,
-            "method": PERSON,
-        }
-    )
+    found = None
+    if text:
+        # A number that was sent as one is not written in anybody's way.
+        is_number = not isinstance(value, str) and part.type in _NUMERIC
+        found = _number(part, value) if is_number else read_as(part, text)
+    return {
+        "value": plain_value(part.type, found) if found else None,
+        "text": text,
+        "confidence": 1.0,
+        "method": PERSON,
+        "currency": (found.currency or part.currency or None) if found else None,
+    }
 
 
-def missing(part: FieldPart) -> FieldValue:
+def _number(part: ValuePart, value: Any) -> Reading | None:
+    number = Decimal(str(value))
+    is_money = part.type is FieldType.MONEY
+    return Reading(plain_digits(number, is_money=is_money)) if number.is_finite() else None
+
+
+def _typed_rows(part: FieldPart, value: Any) -> list[dict[str, FieldValue]]:
+    columns = {column.name: column for column in columns_of(part)}
+    if value is None:
+        return []
+    if isinstance(value, str):
+        value = _rows_of_text(part, value)
+    if not isinstance(value, list):
+        raise InputError(f"The value of {part.name} must be a list.", field=part.name)
+    if len(value) > MAX_ROWS:
+        raise InputError(
+            f"{part.name} has {len(value)} rows; {MAX_ROWS} are allowed.", field=part.name
+        )
+    rows: list[dict[str, FieldValue]] = []
+    for number, row in enumerate(value, 1):
+        cells = row if part.type is FieldType.TABLE else {ITEM: row}
+        if not isinstance(cells, dict):
+            raise InputError(
+                f"Row {number} of {part.name} must be an object with a value for each column.",
+                field=part.name,
+            )
+        if unknown := sorted(str(name) for name in cells if name not in columns):
+            raise InputError(
+                f"{part.name} has no column {', '.join(unknown)[:200]}; it has"
+                f" {', '.join(columns)}.",
+                field=part.name,
+            )
+        rows.append(
+            {
+                name: missing(column).model_copy(
+                    update=_typed_value(column, cells.get(name), f"{part.name}.{name}")
+                )
+                for name, column in columns.items()
+            }
+        )
+    return rows
+
+
+def _rows_of_text(part: FieldPart, text: str) -> list[Any]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if part.type is FieldType.LIST:
+        return lines
+    names = [column.name for column in part.columns]
+    split = [line.split(CELL_MARK) for line in lines]
+    if wrong := next((n for n, cells in enumerate(split, 1) if len(cells) != len(names)), None):
+        raise InputError(
+            f"Row {wrong} of {part.name} has {len(split[wrong - 1])} cells. Write each row on a"
+            f" line of its own, like this: {f' {CELL_MARK} '.join(names)}.",
+            field=part.name,
+        )
+    return [dict(zip(names, cells, strict=True)) for cells in split]
+
+
+def missing(part: ValuePart) -> FieldValue:
     """A field without a value."""
     return FieldValue(name=part.name, label=part.title, type=part.type)
 
 
-def _judged(part: FieldPart, value: FieldValue) -> FieldValue:
-    message = _fault(part, value)
+def with_rows(part: FieldPart, rows: Sequence[dict[str, FieldValue]]) -> FieldValue:
+    """The value of a table or list that has these cells; none where it has no row."""
+    values = [{name: cell.value for name, cell in row.items()} for row in rows]
+    is_table = part.type is FieldType.TABLE
+    mark = f" {CELL_MARK} "
+    return missing(part).model_copy(
+        update={
+            "value": (values if is_table else [row[ITEM] for row in values]) or None,
+            "text": "\n".join(mark.join(cell.text for cell in row.values()) for row in rows),
+            "rows": list(rows),
+        }
+    )
+
+
+# What must hold
+
+
+def _judged(part: FieldPart, value: FieldValue, *, is_required: bool) -> FieldValue:
+    if part.type in ROWS and value.rows:
+        value = _with_judged_rows(part, value)
+    message = _rows_fault(part, value) if value.rows else _fault(part, value)
+    if value.value is None and not value.text and is_required:
+        message = "is missing"
     return value.model_copy(
         update={
             "label": part.title,
@@ -96,23 +221,97 @@ def _judged(part: FieldPart, value: FieldValue) -> FieldValue:
     )
 
 
-def _fault(part: FieldPart, value: FieldValue) -> str:
+def _fault(part: ValuePart, value: FieldValue) -> str:
     if value.value is None:
-        if value.text:
-            return _NOT_A.get(part.type, "is empty")
-        return "is missing" if part.required else ""
-    found = read_value(part.type, str(value.value))
-    if found is None:
-        return _NOT_A.get(part.type, "is empty")
+        return NOT_A.get(part.type, "is empty") if value.text else ""
+    if part.type in ROWS or not _is_of(part.type, value.value):
+        return NOT_A.get(part.type, "is empty")
     pattern = value_pattern(part)
-    if pattern is None or _fits(part, pattern, value):
-        return ""
-    return "is not written as it should be"
+    if pattern is not None and not _fits(part, pattern, value):
+        return "is not written as it should be"
+    return fault_of(part, _as_text(value.value))
 
 
-def _fits(part: FieldPart, pattern: "regex.Pattern[str]", value: FieldValue) -> bool:
+def _is_of(kind: FieldType, value: Any) -> bool:
+    """Whether a value is one of a type, in the form that the data has."""
+    if kind in _NUMERIC:
+        try:
+            return Decimal(str(value)).is_finite()
+        except InvalidOperation:
+            return False
+    if kind is FieldType.DATE:
+        return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)))
+    return isinstance(value, bool) == (kind is FieldType.BOOLEAN)
+
+
+def _with_judged_rows(part: FieldPart, value: FieldValue) -> FieldValue:
+    columns = {column.name: column for column in columns_of(part)}
+    rows: list[dict[str, FieldValue]] = []
+    seen: set[tuple[Any, ...]] = set()
+    for row in value.rows:
+        cells = {
+            name: _judged_cell(column, row.get(name) or missing(column))
+            for name, column in columns.items()
+        }
+        for one in part.products:
+            cell = cells[one.product]
+            factors = _amounts([cells[name] for name in one.factors])
+            product = _amounts([cell])
+            is_whole = len(factors) == len(one.factors) and product
+            if cell.valid and is_whole and abs(prod(factors) - product[0]) > one.tolerance:
+                titles = " and ".join(columns[name].title for name in one.factors)
+                cells[one.product] = _wrong(cell, f"is not the product of {titles}")
+        if part.unique:
+            key = tuple(cells[name].value for name in part.unique)
+            if key in seen:
+                cells[part.unique[0]] = _wrong(cells[part.unique[0]], "stands there twice")
+            seen.add(key)
+        rows.append(cells)
+    return value.model_copy(update={"rows": rows})
+
+
+def _wrong(cell: FieldValue, message: str) -> FieldValue:
+    return cell.model_copy(update={"valid": False, "message": message})
+
+
+def _judged_cell(column: ColumnPart, cell: FieldValue) -> FieldValue:
+    message = _fault(column, cell)
+    if cell.value is None and not cell.text and column.required:
+        message = "is missing"
+    return cell.model_copy(
+        update={
+            "label": column.title,
+            "type": column.type,
+            "valid": not message,
+            "message": message,
+        }
+    )
+
+
+_MAX_TOLD = 3
+
+
+def _rows_fault(part: FieldPart, value: FieldValue) -> str:
+    """What is wrong with the cells, the first few of them."""
+    wrong = [
+        f"{cell.label} {cell.message}" if part.type is FieldType.TABLE else cell.message
+        for cell in chain.from_iterable(row.values() for row in value.rows)
+        if not cell.valid
+    ]
+    places = [
+        number
+        for number, row in enumerate(value.rows, 1)
+        for cell in row.values()
+        if not cell.valid
+    ]
+    told = [f"row {n}: {what}" for n, what in zip(places, wrong, strict=True)][:_MAX_TOLD]
+    more = f"; and {len(wrong) - len(told)} more" if len(wrong) > len(told) else ""
+    return f"has what is not right: {'; '.join(told)}{more}" if told else ""
+
+
+def _fits(part: ValuePart, pattern: "regex.Pattern[str]", value: FieldValue) -> bool:
     # What was found is judged as it stands on the page, what was typed also as it is kept.
-    texts = {value.text.strip(), str(value.value)}
+    texts = {value.text.strip(), _as_text(value.value)}
     try:
         return any(pattern.fullmatch(text, timeout=PATTERN_SECONDS) for text in texts)
     except TimeoutError:
@@ -121,7 +320,7 @@ def _fits(part: FieldPart, pattern: "regex.Pattern[str]", value: FieldValue) -> 
         ) from None
 
 
-def value_pattern(part: FieldPart) -> "regex.Pattern[str] | None":
+def value_pattern(part: ValuePart) -> "regex.Pattern[str] | None":
     """The part of a field's pattern that the value alone must match; None where there is none."""
     if not part.pattern:
         return None
@@ -164,25 +363,30 @@ def _first_group(pattern: str) -> str | None:
 
 def _adds_up(sum_: SumPart, fields: Mapping[str, FieldValue]) -> bool:
     """Whether the parts that are there make the total; true where there is nothing to add."""
-    parts = _amounts([fields[name] for name in sum_.parts])
+    parts = _amounts([cell for name in sum_.parts for cell in _cells(name, fields)])
     total = _amounts([fields[sum_.total]])
-    return not parts or not total or abs(sum(parts) - total[0]) < _CENT
+    return not parts or not total or abs(sum(parts) - total[0]) <= sum_.tolerance
+
+
+def _cells(name: str, fields: Mapping[str, FieldValue]) -> list[FieldValue]:
+    """The field of that name; of `lines.amount` the column in all rows."""
+    field, _, column = name.partition(".")
+    if not column:
+        return [fields[field]]
+    return [row[column] for row in fields[field].rows if column in row]
 
 
 def _amounts(values: Sequence[FieldValue]) -> list[Decimal]:
-    read = (
-        read_value(FieldType.NUMBER, str(value.value))
+    return [
+        Decimal(str(value.value))
         for value in values
-        if value.value is not None
-    )
-    return [Decimal(found.value) for found in read if found]
+        if value.value is not None and _is_of(FieldType.NUMBER, value.value)
+    ]
 
 
-def _is_unsure(project: FieldsPart, value: FieldValue) -> bool:
-    part = project.field(value.name)
+def _is_unsure(part: FieldPart, value: FieldValue) -> bool:
     return (
-        part is not None
-        and value.value is not None
+        value.value is not None
         and value.method != PERSON
         and value.confidence < part.confidence_threshold
     )

@@ -1,7 +1,7 @@
 """The value of a field: what was found, where, how sure, and what is wrong with it."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,21 @@ class FieldType(StrEnum):
     NUMBER = "number"
     MONEY = "money"
     DATE = "date"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    EMAIL = "email"
+    PHONE = "phone"
+    IBAN = "iban"
+    VAT_ID = "vat_id"
+    LIST = "list"
+    TABLE = "table"
+
+
+ROWS: Final = frozenset({FieldType.LIST, FieldType.TABLE})
+"""Types whose values have rows."""
+
+ITEM: Final = "item"
+"""The one column of a list."""
 
 
 class FieldValue(BaseModel):
@@ -27,7 +42,9 @@ class FieldValue(BaseModel):
     label: str
     type: FieldType
     value: Any = None
-    """Normalised: text; number as a decimal string; date as YYYY-MM-DD; None when not found."""
+    """Normalised; None when not found or not readable. Text, choice and e-mail as text; number and
+    money as a decimal string; date as YYYY-MM-DD; boolean as true or false; phone as E.164; IBAN
+    and VAT id without spaces; a list as a list; a table as a list of objects, a value a column."""
     text: str = ""
     """As it stands on the page, or as a person typed it."""
     confidence: float = Field(default=0.0, ge=0, le=1)
@@ -37,7 +54,13 @@ class FieldValue(BaseModel):
     box: Box | None = None
     """Where it stands on the page; None when it was typed or not found."""
     method: str = ""
-    """`pattern`, `label`, or `person` when somebody typed or confirmed it."""
+    """How it was found: `label`, `pattern`, `region`, `table`, `list` or
+    `template`; `person` when somebody typed or confirmed it."""
+    currency: str | None = None
+    """Of money: its ISO 4217 code, where the page or the project tells."""
+    rows: "list[dict[str, FieldValue]]" = []
+    """The cells of a table by the name of their column, each with its place; a list has the one
+    column `item`."""
     valid: bool = True
     message: str = ""
     """Why it is not valid; empty when it is."""

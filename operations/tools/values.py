@@ -1,6 +1,7 @@
 """Numbers, money and dates, as people write them."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -8,8 +9,35 @@ from decimal import Decimal
 from typing import Final
 
 from store.fields import FieldType
+from store.locales import decimal_mark, is_day_first
 
-CURRENCY = r"(?:[€$£¥]|\b(?:EUR|USD|GBP|CHF|CAD|AUD|JPY|SEK|NOK|DKK|PLN|CZK|HUF)\b)"
+_CODES = (
+    "AED AUD BGN BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF IDR ILS INR ISK JPY KRW MXN MYR NOK NZD"
+    " PHP PLN RON RUB SAR SEK SGD THB TRY TWD UAH USD ZAR"
+)
+_SIGNS: Final[Mapping[str, str]] = {
+    "€": "EUR",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "₩": "KRW",
+    "₺": "TRY",
+    "₽": "RUB",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+    "Rs.": "INR",
+    "US$": "USD",
+    "C$": "CAD",
+    "A$": "AUD",
+    "$": "USD",
+}
+"""What stands for a currency. The dollar sign alone is read as the one that it mostly is."""
+
+_BY_SIGN = "|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))
+CURRENCY = rf"(?:(?<![^\W\d])(?:{_BY_SIGN})|\b(?:{_CODES.replace(' ', '|')})\b)"
+_CURRENCY = re.compile(CURRENCY, re.IGNORECASE)
 
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
 _MINUS = re.compile(r"[\u2212\u2012\u2013]")
@@ -19,8 +47,9 @@ _GROUP_MARKS = re.compile(r"(?<=\d)['\u2019 ](?=\d{3}(?!\d))")
 NUMBER = re.compile(
     r"(?<![\w.,])(?:\(\s?)?[-+\u2212]?\s?"
     rf"(?:{CURRENCY}\s?)?[-\u2212]?"
-    r"(?:\d{1,3}(?:(?P<group>[.,'\u2019 \u00a0\u202f])\d{3})(?:(?P=group)\d{3})*(?!\d)|\d+)"
-    r"(?:[.,]\d+)?"
+    r"(?:\d{1,2}(?:,\d\d)+,\d{3}(?!\d)|"
+    r"\d{1,3}(?:(?P<group>[.,'\u2019 \u00a0\u202f])\d{3})(?:(?P=group)\d{3})*(?!\d)|\d+)"
+    r"(?:[.,](?:\d+|[-\u2013\u2014]))?"
     rf"(?:\s?{CURRENCY}|\s?-(?!\w)|\s?CR\b|\s?%)?\s?\)?(?![\w])",
     re.IGNORECASE,
 )
@@ -30,18 +59,18 @@ _MONTHS: Final[Mapping[str, int]] = {
     name: number
     for number, names in enumerate(
         (
-            "jan january januar janvier enero gennaio januari",
-            "feb february februar fevrier février febrero febbraio februari",
-            "mar march märz maerz mars marzo maart mrz",
-            "apr april avril abril aprile",
-            "may mai mayo maggio mei",
-            "jun june juni juin junio giugno",
-            "jul july juli juillet julio luglio",
-            "aug august août aout agosto augustus",
-            "sep sept september septembre septiembre settembre",
-            "oct october oktober octobre octubre ottobre okt",
+            "jan january januar jänner janvier janv enero ene gennaio gen januari",
+            "feb february februar fevrier février févr fév fevr febrero febbraio februari",
+            "mar march märz maerz mär mars marzo maart mrz mrt",
+            "apr april avril avr abril abr aprile",
+            "may mai mayo maggio mag mei",
+            "jun june juni juin junio giugno giu",
+            "jul july juli juillet juil julio luglio lug",
+            "aug august août aout agosto ago augustus",
+            "sep sept september septembre septiembre setiembre settembre set",
+            "oct october oktober octobre octubre ottobre ott okt",
             "nov november novembre noviembre",
-            "dec december dezember décembre decembre diciembre dicembre dez",
+            "dec december dezember décembre decembre déc diciembre dicembre dic dez",
         ),
         1,
     )
@@ -84,12 +113,32 @@ class Reading:
     """A decimal, or a date as YYYY-MM-DD; or the text."""
     is_ambiguous: bool = False
     """It could as well mean something else."""
+    currency: str | None = None
+    """Of an amount: its ISO 4217 code, where one stands beside it."""
+
+
+MAX_CHARACTERS = 10_000
+"""Of a value: what is longer is none."""
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff"
+    "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+)
+"""Control characters, halves of characters, and marks of the direction of writing: nobody sees
+them, databases refuse some, and no two programs agree on the rest."""
+
+
+def visible_text(text: str) -> str:
+    """A text without what nobody sees, in one form of each letter (Unicode NFC)."""
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
 
 
 def read_value(kind: FieldType, text: str, custom: Custom = UNKNOWN_CUSTOM) -> Reading | None:
-    """Read a text as a type; None when it is none."""
+    """Read a text as text, a number, an amount or a date; None when it is none."""
+    if len(text) > MAX_CHARACTERS:
+        return None
     if kind is FieldType.TEXT:
-        plain = _SPACES.sub(" ", text).strip()
+        plain = _SPACES.sub(" ", visible_text(text)).strip()
         return Reading(plain) if plain else None
     if kind is FieldType.DATE:
         return read_date(text, custom)
@@ -108,8 +157,10 @@ def read_number(
         custom: of the document.
         is_money: three digits after a mark are then thousands, and there are two decimals.
     """
-    plain = _MINUS.sub("-", _SPACES.sub(" ", text).strip())
-    plain = re.sub(rf"{CURRENCY}|%", "", plain, flags=re.IGNORECASE).strip()
+    plain = _MINUS.sub("-", _SPACES.sub(" ", visible_text(text)).strip())
+    currency = currency_of(plain) if is_money else None
+    plain = re.sub(r"%", "", _CURRENCY.sub("", plain)).strip()
+    plain = re.sub(r"(?<=\d)[.,][-\u2014]$", "", plain)  # 12.-  12,-
     is_negative = bool(re.fullmatch(r"\(.*\)|-.*|.*-|.*\bCR", plain, re.IGNORECASE))
     plain = re.sub(r"^[(+-]+|[)-]+$|\bCR$", "", plain.strip(), flags=re.IGNORECASE).strip(" -")
     plain = _GROUP_MARKS.sub("", plain)
@@ -120,9 +171,25 @@ def read_number(
         return None
     digits, is_ambiguous = found
     number = -Decimal(digits) if is_negative else Decimal(digits)
-    if is_money and -number.as_tuple().exponent < 2:  # pyright: ignore[reportOperatorIssue]  # finite
-        number = number.quantize(Decimal("0.01"))
-    return Reading(format(number, "f"), is_ambiguous)
+    return Reading(plain_digits(number, is_money=is_money), is_ambiguous, currency)
+
+
+def plain_digits(number: Decimal, *, is_money: bool) -> str:
+    """A finite number with a decimal point and nothing else; an amount has two decimals or more."""
+    digits = format(number, "f")
+    if not is_money:
+        return digits
+    whole, _, decimals = digits.partition(".")
+    return f"{whole}.{decimals:0<2}"
+
+
+def currency_of(text: str) -> str | None:
+    """The ISO 4217 code of the one currency that a text names; None for none or several."""
+    codes = {
+        next((code for sign, code in _SIGNS.items() if sign.lower() == one.lower()), one.upper())
+        for one in _CURRENCY.findall(text)
+    }
+    return codes.pop() if len(codes) == 1 else None
 
 
 def _plain_number(text: str, custom: Custom, *, is_money: bool) -> tuple[str, bool] | None:
@@ -150,12 +217,16 @@ def _plain_number(text: str, custom: Custom, *, is_money: bool) -> tuple[str, bo
 
 def _is_grouped(text: str, mark: str) -> bool:
     first, *groups = text.split(mark)
-    return 1 <= len(first) <= 3 and first[0] != "0" and all(len(group) == 3 for group in groups)
+    if not 1 <= len(first) <= 3 or first[0] == "0" or len(groups[-1]) != 3:
+        return False
+    # In India thousands are grouped by three, all above them by two: 12,34,567.
+    is_indian = mark == "," and len(first) <= 2 and all(len(group) == 2 for group in groups[:-1])
+    return is_indian or all(len(group) == 3 for group in groups)
 
 
 def read_date(text: str, custom: Custom = UNKNOWN_CUSTOM) -> Reading | None:
     """Read a date: ISO, day or month first, or with the name of the month in six languages."""
-    found = DATE.fullmatch(_SPACES.sub(" ", text).strip())
+    found = DATE.fullmatch(_SPACES.sub(" ", visible_text(text)).strip())
     return _date_of(found, custom) if found else None
 
 
@@ -187,6 +258,18 @@ def _date(year: str, month: int, day: int) -> Reading | None:
         return Reading(date(number, month, day).isoformat())
     except ValueError:
         return None
+
+
+def custom_in(locale: str, document: Custom) -> Custom:
+    """How a field is written: as its locale says, else as its document has it.
+
+    Args:
+        locale: that `store.locales` knows; may be empty.
+        document: of the other values of the document.
+    """
+    if not locale:
+        return document
+    return Custom(decimal_mark(locale), is_day_first(locale))
 
 
 def custom_of(text: str) -> Custom:
