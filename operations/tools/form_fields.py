@@ -140,11 +140,6 @@ def _carry_defaults(
     fields: Sequence[Dictionary],
 ) -> None:
     """What a form says for all of its fields: fonts and the like, appearance, alignment."""
-    resources = given.get(Name.DR)
-    if isinstance(resources, Dictionary):
-        if not resources.is_indirect:
-            resources = source.make_indirect(resources)
-        _carry_resources(form, target.copy_foreign(resources), fields)
     for key in (Name.DA, Name.Q):
         value = given.get(key)
         if value is None:
@@ -153,6 +148,11 @@ def _carry_defaults(
         for field in fields:
             if key not in field:
                 field[key] = plain
+    resources = given.get(Name.DR)
+    if isinstance(resources, Dictionary):
+        if not resources.is_indirect:
+            resources = source.make_indirect(resources)
+        _carry_resources(form, target.copy_foreign(resources), fields)
 
 
 def _carry_resources(form: Dictionary, given: Dictionary, fields: Sequence[Dictionary]) -> None:

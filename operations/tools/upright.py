@@ -30,6 +30,8 @@ _TURN_GAIN = 2.0
 """A page is turned when that gives this many times the sure letters."""
 
 _MIN_TURN_LETTERS = 20
+_MIN_WIDE_LETTERS = 3
+"""Words of as many are wider than they are high."""
 
 _SURE_ORIENTATION = 2.0
 """Tesseract's measure; below it, reading the page tells more."""
@@ -52,8 +54,18 @@ class PageTurn(BaseModel):
 
 
 def sure_letters(words: Sequence[Word]) -> int:
-    """How many letters are in words that were surely read."""
-    return sum(len(word.text) for word in words if word.confidence >= _SURE)
+    """How many letters are in words that were surely read, and lie as an upright page has them.
+
+    Tesseract reads many a line that runs up or down the page; its words are then high.
+    """
+    return sum(
+        len(word.text) for word in words if word.confidence >= _SURE and not _is_on_its_side(word)
+    )
+
+
+def _is_on_its_side(word: Word) -> bool:
+    left, top, right, bottom = word.box
+    return len(word.text) >= _MIN_WIDE_LETTERS and bottom - top > right - left
 
 
 def reads_badly(words: Sequence[Word]) -> bool:

@@ -15,11 +15,19 @@ KINDS = {"pdf", "image"}
 each = pytest.mark.parametrize("row", OPERATIONS.values(), ids=OPERATIONS)
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "deskew": {"pages": "2-7"},
     "export-data": {},
     "extract-fields": {"fields": [{"name": "total", "labels": ["Total"], "type": "money"}]},
+    "extract-pages": {"pages": "2-7"},
     "extract-text": {"format": "markdown", "pages": "2-7", "languages": ["eng", "deu"]},
     "make-searchable-pdf": {},
+    "merge": {"invalidate_signatures": True},
+    "ocr": {"mode": "force", "languages": ["eng", "deu"], "pages": "2,3,7"},
     "read-pages": {"mode": "force", "dpi": 200},
+    "render": {"dpi": 150, "pages": "1"},
+    "rotate": {"degrees": 90, "pages": "2-7"},
+    "split": {},
+    "split-by-separator": {"separator": "barcode", "barcode_text": "NEXT"},
 }
 """Parameters of each operation, as JSON."""
 
