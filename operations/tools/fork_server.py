@@ -23,6 +23,9 @@ from typing import NoReturn
 
 from operations.tools.job import STATUS, do_job
 
+NICENESS = 10
+"""By how much the work on files stands back behind servers and workers of the same machine."""
+
 PRELOADED = (
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
@@ -158,6 +161,8 @@ def main(control_descriptor: int) -> None:
         # Programs that outlive their child come to us to be reaped: nobody else may do it where
         # the worker is the first process of a container.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # Who waits for an answer goes before pages that are read, where both want the processor.
+    os.nice(NICENESS)
     # Before numpy is loaded: threads that it started here would be missing in the children.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in PRELOADED:

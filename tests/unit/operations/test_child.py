@@ -19,6 +19,7 @@ import pytest
 
 from operations.tools.child import in_child
 from operations.tools.file_type import readable_type
+from operations.tools.fork_server import NICENESS
 from operations.tools.job import page_done
 from store.errors import (
     PapertrayError,
@@ -117,7 +118,7 @@ async def test_a_child_that_takes_too_long_is_killed(monkeypatch: pytest.MonkeyP
 async def test_a_child_that_crashes_says_by_which_signal() -> None:
     with pytest.raises(ToolKilledError) as caught:
         await in_child(os.abort)
-    assert caught.value.details == {"signal": "SIGABRT"}
+    assert caught.value.details["signal"] == "SIGABRT"
 
 
 async def test_a_cancel_ends_the_child_and_its_programs_within_five_seconds() -> None:
@@ -213,6 +214,10 @@ def test_it_works_in_a_daemonic_process(tmp_path: Path) -> None:
 async def test_children_load_nothing_of_prefect() -> None:
     assert await in_child(_loaded, "prefect") is False
     assert await in_child(_loaded, "pypdfium2") is True
+
+
+async def test_children_stand_back_behind_who_waits_for_an_answer() -> None:
+    assert await in_child(os.nice, 0) == min(os.nice(0) + NICENESS, 19)
 
 
 async def test_nothing_is_left_when_the_worker_is_killed() -> None:
