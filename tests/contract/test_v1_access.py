@@ -8,6 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.v1.operations import body_of, example_of
+from operations.registry import OPERATIONS as REGISTERED
 from store.access import SCOPES
 from store.states import Event
 from tests.contract.world import (
@@ -120,7 +122,6 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/projects"): Call(project),
     ("get", "/v1/projects/{name}"): Call(project),
 }
-OPERATION = Call(send={"json": {"input": "file_abc123xyz", "format": "markdown"}}, status=202)
 
 
 def operations_of(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
@@ -136,7 +137,14 @@ OPERATIONS = operations_of(create_app(run_background=False))
 
 
 def call_of(method: str, path: str) -> Call:
-    return OPERATION if path.endswith("-operations/extract-text") else CALLS[(method, path)]
+    if is_operation(path):
+        body = example_of(body_of(REGISTERED[path.rpartition("/")[2]]))
+        return Call(send={"json": body}, status=202)
+    return CALLS[(method, path)]
+
+
+def is_operation(path: str) -> bool:
+    return "-operations/" in path
 
 
 def scope_of(described: dict[str, Any]) -> str:
@@ -185,7 +193,7 @@ async def test_a_key_opens_what_its_scope_says_and_only_in_its_organization(
 
 
 def test_every_address_is_called_by_these_tests():
-    called = {key for key in OPERATIONS if key[1].endswith("-operations/extract-text")}
+    called = {key for key in OPERATIONS if is_operation(key[1])}
     assert set(OPERATIONS) == CALLS.keys() | called
 
 
