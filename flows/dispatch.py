@@ -16,6 +16,7 @@ from sqlmodel import col
 from flows import engine, outbox
 from flows.engine import Outcome, Submission
 from flows.task_run import run_state_of
+from flows.verbs import ARRANGE
 from store.database import database
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.ids import now
@@ -205,9 +206,11 @@ async def _resume(call: Call) -> bool:
     round_ = call.row.payload["round"]
     if task.flow_run_id is None or task.review_round != round_ or task.state is State.IN_REVIEW:
         return True  # the round is over, or was opened again: this call is of the past
+    decision = call.row.payload["decision"]
     outcome = await engine.resume(
         task.flow_run_id,
-        {"decision": call.row.payload["decision"]},
+        # The run reads the decision in the store: this only fills in its form.
+        {"decision": "complete" if decision == ARRANGE else decision},
         pause_key=f"review-{round_}",
     )
     if outcome is Outcome.NOT_PAUSED:

@@ -1,12 +1,22 @@
-"""The form by which a person decides in the Prefect UI."""
+"""The forms by which a person decides in the Prefect UI."""
 
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
+from flows.verbs import Arranged
+from store.errors import InputError
+from store.finding import field_values
+from store.models import Document
 from store.project_file import ProjectFile
+
+MAX_CORRECTIONS: Final = 200
+"""More inputs than this are no form any more: only those in doubt are then in it."""
 
 
 class Decision(StrEnum):
@@ -17,48 +27,143 @@ class Decision(StrEnum):
     REPORT = "report"
 
 
-def review_form(project: ProjectFile) -> type[RunInput]:
-    """The form of a project: a decision, which is required, corrections, and a note.
+def values_form(project: ProjectFile, documents: Sequence[Document]) -> type[RunInput]:
+    """The form for the values of documents: a decision, which is required, corrections, a note.
 
     It has no value of the document in it: Prefect keeps a form for as long as the run. The
     decision has no default, since a form of defaults only can be sent by accident.
     """
+    fields = [
+        (document, part, part.name in _doubtful(document))
+        for document in documents
+        for part in project.type_named(document.document_type).fields
+    ]
+    if len(fields) > MAX_CORRECTIONS:
+        fields = [one for one in fields if one[2]][:MAX_CORRECTIONS]
+    several = len(documents) > 1
     corrections: dict[str, Any] = {
-        correction_name(field.name): (
+        correction_name(document.number, part.name): (
             str,
             Field(
                 default="",
-                title=field.title,
+                title=f"Document {document.number}: {part.title}" if several else part.title,
                 description="The right value; leave empty to keep what was found.",
             ),
         )
-        for field in project.fields
+        for document, part, _ in fields
     }
+    return _form("Review", corrections)
+
+
+def _doubtful(document: Document) -> set[str]:
+    values = field_values(document).items()
+    return {name for name, value in values if not value.valid or value.needs_confirmation}
+
+
+def sorting_form(project: ProjectFile) -> type[RunInput]:
+    """The form for the documents of a file: which pages each has, and of which type it is."""
+    types = ", ".join(one.name for one in project.types)
+    arrangement = (
+        str,
+        Field(
+            default="",
+            title="Documents",
+            description="One a line, its pages and its type, like `1-2 invoice`; leave empty to"
+            f" keep what was found. Types: {types}. Pages that are left out are dropped.",
+            json_schema_extra={"format": "textarea"},
+        ),
+    )
+    return _form("Sorting", {"documents": arrangement})
+
+
+def data_form(project: ProjectFile) -> type[RunInput]:
+    """The form for the data of a task: each block that a person may change."""
+    inputs: dict[str, Any] = {
+        block_input(index): (
+            str,
+            Field(
+                default="",
+                title=block.title,
+                description=f"{block.what[:1].upper()}{block.what[1:]}; leave empty to keep what"
+                " is there.",
+            ),
+        )
+        for index, block in enumerate(project.blocks)
+        if not block.read_only
+    }
+    return _form("Data", inputs)
+
+
+def _form(name: str, inputs: dict[str, Any]) -> type[RunInput]:
     return create_model(
-        "Review",
+        name,
         __base__=RunInput,
         decision=(
             Decision,
             Field(
                 title="Decision",
-                description="complete: the data is right; discard: throw the document out;"
+                description="complete: the data is right; discard: throw the task out;"
                 " report: say in the note what is wrong, and leave it in review.",
             ),
         ),
         note=(str, Field(default="", title="Note", description="Why; kept with the task.")),
-        **corrections,
+        **inputs,
     )
 
 
-def correction_name(field_name: str) -> str:
+def correction_name(document_number: int, field_name: str) -> str:
     """The name in the form, where `decision` and `note` are taken."""
-    return f"value_{field_name.replace('-', '_')}"
+    prefix = "value" if document_number == 1 else f"value_{document_number}"
+    return f"{prefix}_{field_name.replace('-', '_')}"
 
 
-def corrections_of(project: ProjectFile, answer: RunInput) -> dict[str, str]:
-    """The values that the person typed, by the name of their field."""
+def corrections_of(
+    project: ProjectFile, documents: Sequence[Document], answer: RunInput
+) -> Mapping[int, Mapping[str, str]]:
+    """The values that the person typed: document number -> field name -> text."""
+    values: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for document in documents:
+        for part in project.type_named(document.document_type).fields:
+            text = getattr(answer, correction_name(document.number, part.name), "").strip()
+            if text:
+                values[document.number][part.name] = text
+    return values
+
+
+_ARRANGED = re.compile(r"\s*(\d[\d\s,-]*?)\s+([^\d\s].*?)\s*")
+
+
+def arrangement_of(answer: RunInput) -> Sequence[Arranged]:
+    """The documents that the person wrote down; none where what was found is kept.
+
+    Raises:
+        InputError: a line is none.
+    """
+    text: str = getattr(answer, "documents", "")
+    lines = [line for line in re.split(r"[\n;]", text) if line.strip()]
+    return [_arranged(line) for line in lines]
+
+
+def _arranged(line: str) -> Arranged:
+    found = _ARRANGED.fullmatch(line)
+    numbers: list[int] = []
+    for part in found[1].split(",") if found else [""]:
+        pages = re.fullmatch(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?", part)
+        if pages is None or found is None:
+            raise InputError("Write each document like `1-2 invoice`: its pages, then its type.")
+        numbers += range(int(pages[1]), int(pages[2] or pages[1]) + 1)
+    return Arranged(page_numbers=numbers, document_type=found[2] if found else "")
+
+
+def block_input(index: int) -> str:
+    """The name of the input of a block, whose own name may be no name in Python."""
+    return f"block_{index}"
+
+
+def data_of(project: ProjectFile, answer: RunInput) -> dict[str, Any]:
+    """The values that the person filled in, by the names of their blocks."""
     return {
-        field.name: text
-        for field in project.fields
-        if (text := getattr(answer, correction_name(field.name)).strip())
+        block.name: block.from_text(text)
+        for index, block in enumerate(project.blocks)
+        if not block.read_only and (text := getattr(answer, block_input(index)).strip())
     }

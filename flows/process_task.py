@@ -1,4 +1,4 @@
-"""The life of a task of a project: read, extract, check, wait for a person, export."""
+"""The life of a task of a project: read, sort, extract, wait for a person, export."""
 
 from typing import Any
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
 
-from flows import steps
+from flows import reviewing, sorting, steps
 from flows.adopt import adopt_process_run
 from flows.ending import record_cancellation
 from flows.task_run import execute
@@ -37,8 +37,15 @@ async def process_task(
     """
     task_id = task_id or await adopt_process_run(project, input)
     async with execute(task_id) as run:
-        pages = await steps.read(run)
-        await steps.extract(run, pages)
-        await steps.have_it_reviewed(run)
-        await steps.export(run, pages)
+        if await steps.has_data(run):
+            await reviewing.have_data_reviewed(run)
+            await steps.export_the_data(run)
+        else:
+            await sorting.turn_away_duplicate(run)
+            pages = await steps.read(run)
+            await sorting.sort(run, pages)
+            await reviewing.have_sorting_reviewed(run)
+            await steps.extract(run)
+            await reviewing.have_it_reviewed(run, lambda: steps.extract(run))
+            await steps.export(run, pages)
     return run.final_state

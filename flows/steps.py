@@ -1,67 +1,58 @@
-"""The steps of a task, in the words of its life: read, extract, review, export."""
+"""The steps of a task that make something: read, extract, export, and a single operation."""
 
 import asyncio
 import hashlib
 import json
 import mimetypes
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path, PurePath
 from time import monotonic
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
-from prefect.input import RunInput
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from flows.artifacts import show_fields, show_review_link
-from flows.form import Decision, corrections_of, review_form
-from flows.review import wait_for_person
-from flows.task_run import PREFECT_UI, TaskRun
-from flows.verbs import (
-    MAX_NAME_CHARACTERS,
-    complete,
-    discard,
-    file_members,
-    remember_file,
-    report,
-    safe_name,
-)
+from flows.sorting import group
+from flows.task_run import TaskRun
+from flows.verbs import MAX_NAME_CHARACTERS, file_members, remember_file, safe_name
 from operations import (
     export_data,
+    export_values,
     extract_fields,
     make_searchable_pdf,
     read_pages,
 )
 from operations.detect_documents import DetectDocumentsResult
 from operations.export_data import ExportDataParams
+from operations.export_values import ExportValuesParams, ExportValuesResult
 from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
-from operations.make_searchable_pdf import MakeSearchablePdfParams
+from operations.make_searchable_pdf import MakeSearchablePdfParams, MakeSearchablePdfResult
 from operations.read_pages import ReadPagesParams, ReadPagesResult
 from operations.registry import OPERATIONS, Blob, MadeFiles, Operation, Params, Result
-from operations.tools.child import in_child
+from operations.tools.child import in_child, spread
 from operations.tools.file_type import PDF, READABLE, UNKNOWN
 from operations.tools.properties import properties_of_each
 from operations.validate_fields import check
-from store.access import Caller
 from store.blobs import blobs
 from store.database import database
 from store.errors import (
     ConflictError,
-    FieldsInvalidError,
     InputError,
     NotFoundError,
     UnsupportedFileError,
 )
-from store.finding import documents_of, field_values, find_task, project_file_of
+from store.fields import FieldValue
+from store.finding import documents_of, find_task, project_file_of
 from store.ids import now
-from store.lifecycle import FINAL, amend
+from store.lifecycle import FINAL
 from store.models import Document, File, Page, Task
-from store.project_file import ProjectFile, WhenReview
-from store.settings import settings
+from store.project_file import Automation, DocumentTypePart, ProjectFile
 from store.states import Event, State
 
 
@@ -104,164 +95,60 @@ async def read(run: TaskRun) -> ReadPagesResult:
     return pages
 
 
-async def extract(run: TaskRun, pages: ReadPagesResult) -> None:
-    """Find the fields; what people corrected since is kept."""
+async def extract(run: TaskRun) -> None:
+    """Find the fields of the documents; what people corrected since is kept."""
     project = await _project(run)
-    async with run.step("extract"):
-        found = await extract_fields(
-            [run.blob(f"read/{page.words_file}") for page in pages.pages],
-            ExtractFieldsParams(document_type=project.document_type, fields=project.fields),
-            folder=run.blob("extract"),
-        )
-    content = json.loads(await blobs().read(run.blob(f"extract/{found.file}")))
-    async with database().writing() as session:
-        if await documents_of(session, run.task):
-            return
-        for document in content:
-            row = Document(
-                task_id=run.task.id,
-                number=document["number"],
-                document_type=document["document_type"],
-                page_numbers=document["page_numbers"],
-                fields=document["fields"],
-            )
-            checked = check(project, field_values(row))
-            row.fields = {name: value.model_dump(mode="json") for name, value in checked.items()}
-            session.add(row)
-
-
-async def have_it_reviewed(run: TaskRun) -> None:
-    """Wait for a person where one is needed, until the decision stands."""
-    project = await _project(run)
-    task = await run.reload()
-    if task.state is State.RUNNING and not _is_decided(task):
-        reason = await _reason_for_review(run, project)
-        if not reason:
-            return
-        await _ask(run, project, reason)
-    while run.task.state is State.IN_REVIEW:
-        round_ = run.task.review_round
-        answer = await wait_for_person(
-            review_form(project).with_initial_data(description=_what_to_do(run.task)),
-            key=f"review-{round_}",
-        )
-        await run.reload()
-        if run.task.state is State.IN_REVIEW and run.task.review_round == round_:
-            # Nobody decided in the store: the run was resumed in Prefect.
-            await _take_answer(run, project, answer)
-
-
-def _what_to_do(task: Task) -> str:
-    """What stands above the form in the Prefect UI; names of fields, never their values."""
-    page = f"{settings().effective_public_url}/review/{task.public_id}"
-    return f"**Why:** {task.review_reason}\n\n[Look at the page and its fields]({page})"
-
-
-def _is_decided(task: Task) -> bool:
-    return bool(task.decision) and task.decision["round"] == task.review_round
-
-
-async def _reason_for_review(run: TaskRun, project: ProjectFile) -> str:
-    """Why a person must look; empty when nobody must.
-
-    Raises:
-        FieldsInvalidError: the data is not valid and the project has nobody look.
-    """
-    values = await _show_values(run)
-    invalid = {
-        name: v.message for fields in values.values() for name, v in fields.items() if not v.valid
-    }
-    unsure = [n for fields in values.values() for n, v in fields.items() if v.needs_confirmation]
-    if project.when_review is WhenReview.NEVER:
-        if invalid:
-            raise FieldsInvalidError(fields=invalid)
-        return ""
-    if invalid:
-        return f"not valid: {', '.join(invalid)}"
-    if unsure:
-        return f"to be confirmed: {', '.join(unsure)}"
-    return "the project asks for it" if project.when_review is WhenReview.ALWAYS else ""
-
-
-async def _show_values(run: TaskRun) -> dict[int, dict[str, Any]]:
     async with database().reading() as session:
-        documents = await documents_of(session, run.task)
-    values = {document.number: field_values(document) for document in documents}
-    await show_fields(list(values.items()))
-    await show_review_link(run.task.public_id)
-    return values
+        documents = [one for one in await documents_of(session, run.task) if not one.is_extracted]
+        pages = await _words_of(session, run.task)
+    if not documents:
+        return
+    found: dict[UUID, dict[str, FieldValue]] = {}
 
+    async def find(document: Document) -> None:
+        part = project.type_named(document.document_type)
+        found[document.id] = check(part, await _fields_of(run, project, part, document, pages))
 
-async def _ask(run: TaskRun, project: ProjectFile, reason: str) -> None:
-    await run.happen(
-        Event.ASK,
-        reason=reason,
-        review_round=run.task.review_round + 1,
-        review_reason=reason,
-        review_since=now(),
-        review_due_at=now() + project.review.timeout,
-        step="review",
-    )
-
-
-async def _take_answer(run: TaskRun, project: ProjectFile, answer: RunInput) -> None:
-    """Do what the form says; where that is not possible, ask again and say why."""
-    caller = Caller(run.task.organization_id, PREFECT_UI)
-    public_id = run.task.public_id
-    try:
-        choice = _CHOICES[Decision(answer.decision)]  # pyright: ignore[reportAttributeAccessIssue]  # a field of the form
-        reason = await choice(caller, public_id, project, answer)
-    except FieldsInvalidError as error:
-        reason = f"not valid: {', '.join(error.details['fields'])}"
-    except ConflictError as error:
-        reason = error.message
-    await run.reload()
-    if run.task.state is State.IN_REVIEW:
-        await _ask_again(run, project, reason)
-
-
-async def _complete(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:
-    await complete(caller, public_id, corrections_of(project, answer), answer.note)
-    return ""
-
-
-async def _discard(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:  # noqa: ARG001  # one signature
-    await discard(caller, public_id, answer.note)
-    return ""
-
-
-async def _report(caller: Caller, public_id: str, project: ProjectFile, answer: Any) -> str:  # noqa: ARG001  # one signature
-    await report(caller, public_id, [{"label": "prefect-ui", "value": answer.note}])
-    return "an issue was reported"
-
-
-_CHOICES: Mapping[Decision, Any] = {
-    Decision.COMPLETE: _complete,
-    Decision.DISCARD: _discard,
-    Decision.REPORT: _report,
-}
-
-
-async def _ask_again(run: TaskRun, project: ProjectFile, reason: str) -> None:
-    """Begin the next round of the same wait: each pause of a run has its own key."""
+    async with run.step("extract"):
+        await spread(find, documents)
     async with database().writing() as session:
-        task = await session.get_one(Task, run.task.id, with_for_update=True)
-        run.task = await amend(
-            session,
-            task,
-            "task.in_review",
-            run.caller.actor,
-            reason=reason,
-            data={"state": task.state.value},
-            review_round=task.review_round + 1,
-            review_reason=reason,
-            review_due_at=now() + project.review.timeout,
-        )
+        for document in await documents_of(session, run.task):
+            if not document.is_extracted and document.id in found:
+                values = found[document.id].items()
+                document.fields = {name: value.model_dump(mode="json") for name, value in values}
+                document.is_extracted = True
+    await group(run, "extract")
+
+
+async def _words_of(session: AsyncSession, task: Task) -> dict[int, Blob]:
+    query = select(col(Page.number), col(Page.words_blob)).where(col(Page.task_id) == task.id)
+    return {number: Blob(blob) for number, blob in (await session.execute(query)).tuples()}
+
+
+async def _fields_of(
+    run: TaskRun,
+    project: ProjectFile,
+    part: DocumentTypePart,
+    document: Document,
+    pages: Mapping[int, Blob],
+) -> dict[str, FieldValue]:
+    """What stands in a document, by the names of its fields."""
+    if not part.fields or project.extract.automation is Automation.NONE:
+        return {}
+    folder = f"extract-{document.id.hex}"
+    found = await extract_fields(
+        [pages[number] for number in document.page_numbers],
+        ExtractFieldsParams(document_type=part.name, fields=part.fields),
+        folder=run.blob(folder),
+    )
+    content = json.loads(await blobs().read(run.blob(f"{folder}/{found.file}")))
+    return {n: FieldValue.model_validate(value) for n, value in content[0]["fields"].items()}
 
 
 async def export(run: TaskRun, pages: ReadPagesResult) -> None:
     """Make the files that the task leaves with, and end it."""
     project = await _project(run)
+    await group(run, "export")
     # A later round of review makes its own files: an operation is done once for one folder.
     folder = f"export-{run.task.review_round}"
     async with database().reading() as session:
@@ -272,11 +159,12 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
             "number": document.number,
             "document_type": document.document_type,
             "page_numbers": document.page_numbers,
+            "group_number": document.group_number,
             "fields": document.fields,
         }
         for document in documents
     ]
-    await _write_json(run.blob(f"{folder}/documents.json"), content)
+    data = await run.write_json(f"{folder}/documents.json", content)
     made: list[Made] = []
     async with run.step("export"):
         data_formats: list[Literal["json", "csv"]] = [
@@ -284,13 +172,11 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
         ]
         if data_formats:
             exported = await export_data(
-                run.blob(f"{folder}/documents.json"),
-                ExportDataParams(formats=data_formats),
-                folder=run.blob(folder),
+                data, ExportDataParams(formats=data_formats), folder=run.blob(folder)
             )
             made += [Made("data", name, name) for name in exported.files]
         if "pdf" in project.export.formats:
-            searchable = await make_searchable_pdf(
+            searchable: MakeSearchablePdfResult = await make_searchable_pdf(
                 [
                     Blob(source.blob),
                     *(
@@ -299,10 +185,10 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
                         if page.text_layer_file
                     ),
                 ],
-                MakeSearchablePdfParams(),
+                MakeSearchablePdfParams(documents=_parts_of(documents, pages)),
                 folder=run.blob(folder),
             )
-            made.append(Made("searchable_pdf", searchable.file, searchable.file))
+            made += [Made("searchable_pdf", name, name) for name in searchable.files]
     files = await _keep_files(run, folder, made)
     await run.happen(
         Event.FINISH,
@@ -311,6 +197,7 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
                 {
                     "document_type": document.document_type,
                     "page_numbers": document.page_numbers,
+                    "group_number": document.group_number,
                     "fields": {name: value["value"] for name, value in document.fields.items()},
                 }
                 for document in documents
@@ -321,11 +208,37 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
     )
 
 
-async def _write_json(key: Blob, content: Any) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield json.dumps(content, ensure_ascii=False).encode()
+def _parts_of(documents: Sequence[Document], pages: ReadPagesResult) -> list[list[int]]:
+    """The pages of each document; none where the file is a single document."""
+    parts = [document.page_numbers for document in documents]
+    return [] if parts == [[page.number for page in pages.pages]] else parts
 
-    await blobs().write_stream(key, chunks())
+
+async def has_data(run: TaskRun) -> bool:
+    """Whether the task has data and no file."""
+    return bool((await _project(run)).blocks)
+
+
+async def export_the_data(run: TaskRun) -> None:
+    """Make the files that a task of data leaves with, and end it."""
+    await run.reload()
+    project = await _project(run)
+    folder = f"export-{run.task.review_round}"
+    names = [block.name for block in project.blocks]
+    data = run.task.task_data or {}
+    values = {name: data[name] for name in names if name in data}
+    source = await run.write_json(f"{folder}/values.json", values)
+    async with run.step("export"):
+        formats: list[Literal["json", "csv"]] = [f for f in project.export.formats if f != "pdf"]
+        exported: ExportValuesResult = await export_values(
+            source, ExportValuesParams(names=names, formats=formats), folder=run.blob(folder)
+        )
+    files = await _keep_files(run, folder, [Made("data", name, name) for name in exported.files])
+    await run.happen(
+        Event.FINISH,
+        result={"data": values, "generated_files": _told(run, files)},
+        finished_at=now(),
+    )
 
 
 class Made(NamedTuple):

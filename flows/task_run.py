@@ -1,6 +1,7 @@
 """One execution of the run of a task: its row, its steps, its end."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from flows.outbox import changing
 from flows.verbs import begin_again
 from operations.registry import Blob, progress_to
 from store.access import Caller
+from store.blobs import blobs
 from store.database import database
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.ids import now
@@ -147,6 +149,15 @@ class TaskRun:
     def blob(self, name: str) -> Blob:
         """The key of something that belongs to this task."""
         return Blob(f"tasks/{self.task.id}/{name}")
+
+    async def write_json(self, name: str, content: Any) -> Blob:
+        """Keep something that belongs to this task, for an operation to take it."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield json.dumps(content, ensure_ascii=False).encode()
+
+        await blobs().write_stream(self.blob(name), chunks())
+        return self.blob(name)
 
 
 @asynccontextmanager

@@ -4,12 +4,13 @@ Each verb is one write transaction. A surface translates its words into these an
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -21,6 +22,7 @@ from operations.validate_fields import check, typed
 from store.access import Caller, visible
 from store.activity import record
 from store.blobs import blobs
+from store.blocks import faults_of, normal
 from store.database import database
 from store.errors import (
     AlreadyClaimedError,
@@ -43,8 +45,8 @@ from store.finding import (
 )
 from store.ids import now
 from store.lifecycle import FINAL, advance, amend
-from store.models import File, OutboxKind, Project, ProjectVersion, Task
-from store.project_file import parse_project_file
+from store.models import Document, File, OutboxKind, Page, Project, ProjectVersion, Task
+from store.project_file import UNKNOWN, ProjectFile, parse_project_file
 from store.settings import settings
 from store.states import Event, State
 
@@ -227,6 +229,8 @@ async def submit_process(
     project: str,
     file_id: str | None = None,
     file: File | None = None,
+    data: Mapping[str, Any] | None = None,
+    source: str = "",
     name: str = "",
     metadata: Mapping[str, Any] | None = None,
     callback_url: str | None = None,
@@ -238,7 +242,9 @@ async def submit_process(
         caller: whose task it is.
         project: name of the project.
         file_id: a file that was sent before; or else
-        file: one whose bytes were stored just now, remembered in the same transaction.
+        file: one whose bytes were stored just now, remembered in the same transaction; or else
+        data: values by the names of blocks, for a project of data.
+        source: how the data came: `api`, `manual`, the name of a table.
         name: what people call the task; the name of the file when omitted.
         metadata: what the caller wants to keep with it.
         callback_url: where the caller wants to be told of its end.
@@ -246,33 +252,103 @@ async def submit_process(
 
     Raises:
         NotFoundError: the project or the file is not there.
+        InputError: neither file nor data, or not what the project takes.
+        FieldsInvalidError: the data does not fit the blocks of the project.
         AddressError: the callback is none that may be reached.
     """
     async with changing() as session:
         found, version = await find_project(session, caller, project)
-        if file is None:
-            if file_id is None:
-                raise InputError("A task needs a file: send one or name one.")
-            file = await find_file(session, caller, file_id)
+        content = parse_project_file(version.source)
+        task = _task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
+        task.task_metadata = dict(metadata or {})
+        task.callback_url = check_url(callback_url) if callback_url else None
+        if data is not None:
+            _must_take(content, "data")
+            if faults := faults_of(content.blocks, data, is_final=False):
+                raise FieldsInvalidError(fields=faults)
+            task.task_data, task.source = normal(data), source
         else:
-            remember_file(session, caller, file)
-        return await _take_in(
-            session,
-            caller,
-            Task(
-                organization_id=caller.organization_id,
-                operation=PROCESS,
-                project_id=found.id,
-                project_version_id=version.id,
-                name=name or file.name,
-                parameters={"input": file.id, "project": project},
-                task_metadata=dict(metadata or {}),
-                input_file_id=file.id,
-                callback_url=check_url(callback_url) if callback_url else None,
-                deadline_at=now() + parse_project_file(version.source).timeout,
-                flow_run_id=flow_run_id,
-            ),
-        )
+            _must_take(content, "file")
+            if file is None:
+                if file_id is None:
+                    raise InputError("A task needs a file: send one or name one.")
+                file = await find_file(session, caller, file_id)
+            else:
+                remember_file(session, caller, file)
+            task.name = name or file.name
+            task.parameters = {"input": file.id, "project": project}
+            task.input_file_id = file.id
+        return await _take_in(session, caller, task)
+
+
+def _must_take(project: ProjectFile, given: str) -> None:
+    """Refuse what is not for the project.
+
+    Raises:
+        InputError: a file for one of data, or data for one of files.
+    """
+    taken = "data" if project.blocks else "file"
+    if given != taken:
+        right = {
+            "data": "The project takes data and no file: send `data`, values by its blocks.",
+            "file": "The project takes files and no data: send a `file`, or name one by `input`.",
+        }
+        raise InputError(right[taken], project=project.name)
+
+
+def _task_of(
+    caller: Caller,
+    project: Project,
+    version: ProjectVersion,
+    *,
+    name: str,
+    flow_run_id: UUID | None = None,
+) -> Task:
+    return Task(
+        organization_id=caller.organization_id,
+        operation=PROCESS,
+        project_id=project.id,
+        project_version_id=version.id,
+        name=name,
+        parameters={"project": project.name},
+        deadline_at=now() + parse_project_file(version.source).timeout,
+        flow_run_id=flow_run_id,
+    )
+
+
+async def submit_rows(
+    caller: Caller, *, project: str, rows: Sequence[Mapping[str, Any]], source: str
+) -> int:
+    """Take in a task of data for each row, all in one transaction; answers how many.
+
+    Args:
+        caller: whose tasks they are.
+        project: name of a project of data.
+        rows: values by the names of its blocks.
+        source: name of the table they are from.
+
+    Raises:
+        NotFoundError: the project is not there.
+        InputError: it is one of files.
+        FieldsInvalidError: a row does not fit its blocks.
+    """
+    async with changing() as session:
+        found, version = await find_project(session, caller, project)
+        content = parse_project_file(version.source)
+        _must_take(content, "data")
+        tasks: list[Task] = []
+        for row in rows:
+            if faults := faults_of(content.blocks, row, is_final=False):
+                raise FieldsInvalidError(fields=faults)
+            task = _task_of(caller, found, version, name="")
+            task.task_data, task.source, task.created_by = normal(row), source, caller.actor.name
+            tasks.append(task)
+        session.add_all(tasks)
+        await session.flush()
+        for task in tasks:
+            record(session, "task.created", caller.actor, task=task, data={"operation": PROCESS})
+            enqueue(session, OutboxKind.SUBMIT, task)
+    return len(tasks)
 
 
 async def submit_operation(
@@ -395,23 +471,55 @@ async def release(caller: Caller, public_id: str) -> Task:
 
 
 async def save(
-    caller: Caller, public_id: str, values: Mapping[str, Any], document_number: int = 1
+    caller: Caller,
+    public_id: str,
+    values: Mapping[str, Any] | None = None,
+    document_number: int = 1,
+    *,
+    documents: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Task:
     """Keep values that a person typed, valid or not, without deciding.
+
+    Args:
+        caller: who typed them.
+        public_id: of the task.
+        values: of the fields of one document, or of the blocks of a task of data.
+        document_number: which document, 1-based.
+        documents: values of further documents, by their numbers.
 
     Raises:
         IllegalTransitionError: the task does not wait for a person.
         AlreadyClaimedError: another holds it.
-        FieldsInvalidError: a name is no field of the project.
+        FieldsInvalidError: a name is no field of the document, or no block that may be changed.
+        NotFoundError: there is no document of that number.
     """
     async with database().writing() as session:
         task = await find_task(session, caller, public_id, lock=True)
         _must_wait(task)
         _must_not_be_held_by_another(caller, task)
-        changed = await _write_values(session, task, values, document_number)
+        project = await project_file_of(session, task)
+        told: list[str] = []
+        data = task.task_data
+        if project.blocks:
+            data = _with_values(project, task, values or {})
+            told = sorted(values or {})
+        else:
+            for number, typed_in in _by_document(values, document_number, documents).items():
+                told += sorted(await _write_values(session, task, project, typed_in, number))
         return await amend(
-            session, task, "task.saved", caller.actor, data={"fields": sorted(changed)}
+            session, task, "task.saved", caller.actor, data={"fields": told}, task_data=data
         )
+
+
+def _by_document(
+    values: Mapping[str, Any] | None,
+    document_number: int,
+    documents: Mapping[int, Mapping[str, Any]] | None,
+) -> Mapping[int, Mapping[str, Any]]:
+    together = {number: dict(some) for number, some in (documents or {}).items()}
+    if values:
+        together.setdefault(document_number, {}).update(values)
+    return dict(sorted(together.items()))
 
 
 async def complete(
@@ -420,8 +528,18 @@ async def complete(
     values: Mapping[str, Any] | None = None,
     note: str = "",
     document_number: int = 1,
+    *,
+    documents: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Task:
-    """Decide that the data is right; the task goes on.
+    """Decide that the data is right, of all documents; the task goes on.
+
+    Args:
+        caller: who decides.
+        public_id: of the task.
+        values: last corrections, as `save` takes them.
+        note: kept with the task.
+        document_number: which document they are of, 1-based.
+        documents: last corrections of further documents, by their numbers.
 
     Raises:
         FieldsInvalidError: it is not; `fields` in the details has each field's reason, and
@@ -429,18 +547,39 @@ async def complete(
         IllegalTransitionError: the task does not wait for a person.
         AlreadyDecidedError: another decided first.
         AlreadyClaimedError: another holds it.
+        NotFoundError: there is no document of that number.
+        ConflictError: it was opened again and is still being read.
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
         _must_wait(task)
         _must_not_be_held_by_another(caller, task)
-        await _write_values(session, task, values or {}, document_number)
-        problems: dict[str, str] = {}
         project = await project_file_of(session, task)
-        for document in await documents_of(session, task):
+        if project.blocks:
+            data = _with_values(project, task, values or {})
+            if faults := faults_of(project.blocks, data, is_final=True):
+                raise FieldsInvalidError(fields=faults)
+            return await _decide(
+                session, caller, task, Event.ANSWER, "complete", note, task_data=normal(data)
+            )
+        for number, typed_in in _by_document(values, document_number, documents).items():
+            await _write_values(session, task, project, typed_in, number)
+        found = await documents_of(session, task)
+        if not found or (task.review_step == "extract" and not all(d.is_extracted for d in found)):
+            raise ConflictError("The documents of the task are not read yet. Try again shortly.")
+        problems: dict[str, str] = {}
+        for document in found:
+            document.pages_confidence = document.type_confidence = 1.0
+            if not document.is_extracted:
+                continue
             # What a person let stand is confirmed: only what is wrong is left to say.
-            checked = check(project, field_values(document))
-            problems |= {n: v.message for n, v in checked.items() if not v.valid}
+            part = project.type_named(document.document_type)
+            checked = check(part, field_values(document))
+            problems |= {
+                field_key(found, document.number, n): v.message
+                for n, v in checked.items()
+                if not v.valid
+            }
             confirmed = {
                 n: v.model_copy(update={"needs_confirmation": False}) for n, v in checked.items()
             }
@@ -448,6 +587,113 @@ async def complete(
         if problems:
             raise FieldsInvalidError(fields=problems)
         return await _decide(session, caller, task, Event.ANSWER, "complete", note)
+
+
+def field_key(documents: Sequence[Document], number: int, name: str) -> str:
+    """A field among those of all documents of a task: `total`, or `2.total` of several."""
+    return name if len(documents) == 1 else f"{number}.{name}"
+
+
+def _with_values(project: ProjectFile, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a task with what a person filled in.
+
+    Raises:
+        FieldsInvalidError: a name is no block, or one of a block that is only read.
+    """
+    before = task.task_data or {}
+    faults: dict[str, str] = {}
+    for name, value in values.items():
+        block = project.block(name)
+        if block is None:
+            faults[name] = "is no block of the project"
+        elif block.read_only and value != before.get(name):
+            faults[name] = "is only to be read"
+    if faults:
+        raise FieldsInvalidError(fields=faults)
+    return {**before, **values}
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A document as a person says that it is."""
+
+    page_numbers: Sequence[int]
+    """1-based."""
+    document_type: str
+
+
+ARRANGE = "arrange"
+"""The decision that a file has other documents than were found."""
+
+
+async def arrange(
+    caller: Caller, public_id: str, documents: Sequence[Arranged], note: str = ""
+) -> Task:
+    """Decide which documents a file has; their fields are then looked for, and checked.
+
+    A document that has the pages and the type of one that was found keeps its values.
+
+    Args:
+        caller: who decides.
+        public_id: of the task.
+        documents: in order; pages that are in none are dropped.
+        note: kept with the task.
+
+    Raises:
+        FieldsInvalidError: a page is not there, or in two documents, or a type is none of the
+            project's; `fields` in the details has the reason for each document.
+        IllegalTransitionError: the task does not wait for a person, or has no documents.
+        AlreadyDecidedError: another decided first.
+        AlreadyClaimedError: another holds it.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        _must_wait(task)
+        _must_not_be_held_by_another(caller, task)
+        project = await project_file_of(session, task)
+        if project.blocks:
+            raise IllegalTransitionError("A task of data has no documents.")
+        pages = select(col(Page.number)).where(col(Page.task_id) == task.id)
+        numbers = set((await session.execute(pages)).scalars())
+        if faults := _faults_of_arrangement(project, documents, numbers):
+            raise FieldsInvalidError(fields=faults)
+        before = {
+            (tuple(old.page_numbers), old.document_type): old
+            for old in await documents_of(session, task)
+        }
+        await session.execute(delete(Document).where(col(Document.task_id) == task.id))
+        for number, one in enumerate(documents, 1):
+            old = before.get((tuple(one.page_numbers), one.document_type))
+            session.add(
+                Document(
+                    task_id=task.id,
+                    number=number,
+                    document_type=one.document_type,
+                    page_numbers=list(one.page_numbers),
+                    is_extracted=old is not None and old.is_extracted,
+                    fields=old.fields if old else {},
+                )
+            )
+        return await _decide(session, caller, task, Event.ANSWER, ARRANGE, note)
+
+
+def _faults_of_arrangement(
+    project: ProjectFile, documents: Sequence[Arranged], page_numbers: set[int]
+) -> dict[str, str]:
+    if not documents:
+        return {"documents": "are none; discard the task if nothing in it is wanted"}
+    types = {one.name for one in project.types} | ({UNKNOWN} if project.sorts else set())
+    taken: set[int] = set()
+    faults: dict[str, str] = {}
+    for index, one in enumerate(documents, 1):
+        if not one.page_numbers or not set(one.page_numbers) <= page_numbers:
+            faults[f"documents.{index}"] = "has pages that the file does not have, or none"
+        elif len(set(one.page_numbers)) < len(one.page_numbers) or taken & set(one.page_numbers):
+            faults[f"documents.{index}"] = "has a page that is in a document already"
+        elif one.document_type not in types:
+            faults[f"documents.{index}"] = f"must be one of {', '.join(sorted(types))}"
+        taken |= set(one.page_numbers)
+    return faults
 
 
 async def discard(caller: Caller, public_id: str, reason: str = "") -> Task:
@@ -566,6 +812,7 @@ async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
             caller.actor,
             reason=reason,
             review_round=task.review_round + 1,
+            review_step="extract",
             review_reason="unlocked",
             review_since=now(),
             review_due_at=now() + project.review.timeout,
@@ -643,24 +890,26 @@ def _must_not_be_held_by_another(caller: Caller, task: Task) -> None:
 
 
 async def _write_values(
-    session: AsyncSession, task: Task, values: Mapping[str, Any], document_number: int
+    session: AsyncSession,
+    task: Task,
+    project: ProjectFile,
+    values: Mapping[str, Any],
+    document_number: int,
 ) -> set[str]:
     """Put typed values into a document; answers the names of the fields that changed."""
-    if not values:
-        return set()
-    project = await project_file_of(session, task)
     documents = {document.number: document for document in await documents_of(session, task)}
     document = documents.get(document_number)
     if document is None:
         raise NotFoundError("The task has no document of that number.", document=document_number)
-    unknown = sorted(name for name in values if project.field(name) is None)
+    part = project.type_named(document.document_type)
+    unknown = sorted(name for name in values if part.field(name) is None)
     if unknown:
         raise FieldsInvalidError(fields=dict.fromkeys(unknown, "The project has no such field."))
     before = field_values(document)
     after = dict(before)
     for name, value in values.items():
-        part, old = project.field(name), before.get(name)
-        if part is not None and (old is None or value not in (old.value, old.text)):
-            after[name] = typed(part, value)
-    document.fields = {n: v.model_dump(mode="json") for n, v in check(project, after).items()}
+        field, old = part.field(name), before.get(name)
+        if field is not None and (old is None or value not in (old.value, old.text)):
+            after[name] = typed(field, value)
+    document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
     return {name for name in after if after[name] != before.get(name)}

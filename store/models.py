@@ -189,6 +189,10 @@ class Task(SQLModel, table=True):
     """What the caller wants to keep with the task."""
     input_file_id: str | None = None
     """No foreign key: the id may be of a file that is gone, and then the task fails."""
+    task_data: dict[str, Any] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+    """Values by the names of blocks, of a task that has data and no file."""
+    source: str = ""
+    """How its data came: `api`, `manual`, or the name of the table it was a row of."""
     created_by: str = ""
     """The actor that made the task."""
     callback_url: str | None = None
@@ -205,6 +209,8 @@ class Task(SQLModel, table=True):
 
     review_round: int = 0
     """Counts the waits for a person; the pause key of the run is `review-<round>`."""
+    review_step: str = ""
+    """What the person looks at: `sort` (which pages, of which type), or `extract` (the values)."""
     review_reason: str = ""
     decision: dict[str, Any] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
     """{round, decision, actor, note} of the last decided round."""
@@ -246,8 +252,16 @@ class Document(SQLModel, table=True):
     """1-based."""
     document_type: str
     page_numbers: list[int] = _json(list)
+    pages_confidence: float = 1.0
+    """0..1: how sure it is that these pages are one document."""
+    type_confidence: float = 1.0
+    """0..1: how sure it is that it is of this type."""
+    is_extracted: bool = True
+    """Its fields were looked for; not yet while only its pages and its type are known."""
     fields: dict[str, Any] = _json()
     """name -> FieldValue of store/fields.py."""
+    group_number: int | None = None
+    """1-based; documents of a task with the same number belong together."""
 
 
 class Page(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +57,30 @@ def _cell(field: Mapping[str, Any] | None) -> str:
 
 def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_CELL_STARTS) else text
+
+
+def write_values(source: Path, names: Sequence[str], target: Path) -> None:
+    """Write the values of a task of data, as JSON or as CSV of one row, as the target is named.
+
+    Args:
+        source: JSON, an object of values.
+        names: of the columns, in order.
+        target: `.json` or `.csv`.
+    """
+    values = json.loads(source.read_bytes())
+    if target.suffix == ".json":
+        text = json.dumps({"data": values}, ensure_ascii=False, indent=2)
+        target.write_text(f"{text}\n", encoding="utf-8")
+        return
+    with target.open("w", encoding="utf-8-sig", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(map(_safe, names))
+        rows.writerow(_plain_cell(values.get(name)) for name in names)
+
+
+def _plain_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _safe(value)
+    return json.dumps(value, ensure_ascii=False)

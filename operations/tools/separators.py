@@ -56,18 +56,36 @@ def find_separators(path: Path, numbers: Sequence[int], separator: Separator) ->
 
 
 def _is_blank(page: pypdfium2.PdfPage, separator: Separator) -> bool:
-    if pdf.is_blank(page):
-        return True
-    image = whiten(_image(page, _BLANK_DPI))
+    return pdf.is_blank(page) or is_blank(_image(page, _BLANK_DPI), separator.max_ink_ratio)
+
+
+def is_blank(page: Image.Image, max_ink_ratio: float) -> bool:
+    """Whether nothing is on a page but dust, and shadows at its edges.
+
+    Args:
+        page: gray; 100 dpi are enough.
+        max_ink_ratio: how much of it may be ink, 0..1.
+    """
+    image = whiten(page)
     across, down = (round(side * _EDGE_RATIO) for side in image.size)
     inner = image.crop((across, down, image.width - across, image.height - down))
     inked = sum(inner.histogram()[:_INK_LEVEL])
-    return inked <= separator.max_ink_ratio * max(inner.width * inner.height, 1)
+    return inked <= max_ink_ratio * max(inner.width * inner.height, 1)
 
 
 def _has_barcode(page: pypdfium2.PdfPage, separator: Separator) -> bool:
-    found = zxingcpp.read_barcodes(_image(page, _BARCODE_DPI))
-    return any(code.valid and separator.barcode_text in {"", code.text} for code in found)
+    return has_barcode(_image(page, _BARCODE_DPI), separator.barcode_text)
+
+
+def has_barcode(page: Image.Image, text: str) -> bool:
+    """Whether a barcode of any common kind is on a page.
+
+    Args:
+        page: gray; 200 dpi are enough.
+        text: what it says, the whole of it; empty for anything.
+    """
+    found = zxingcpp.read_barcodes(page)
+    return any(code.valid and text in {"", code.text} for code in found)
 
 
 def _image(page: pypdfium2.PdfPage, dpi: float) -> Image.Image:

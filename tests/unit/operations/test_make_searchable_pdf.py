@@ -24,7 +24,7 @@ async def read_and_make(source: Path, out: Path) -> tuple[ReadPagesResult, Path]
     layers = [out / name for name in pages.text_layer_files]
     made = await make_searchable_pdf.fn([source, *layers], MakeSearchablePdfParams(), folder=out)
     assert made.page_count == pages.page_count
-    return pages, out / made.file
+    return pages, out / made.files[0]
 
 
 def words_in(path: Path, number: int, size: tuple[int, int]) -> list[Word]:

@@ -1,0 +1,87 @@
+"""Take out documents that a project does not want."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from operations.registry import Params, Result, operation
+from operations.tools.child import in_child
+from operations.tools.find_segments import is_blank_page
+from operations.tools.page_text import PageText
+from store.project_file import FilterPart
+
+_MAX_INK_RATIO = 0.0002
+
+
+class Candidate(BaseModel):
+    """A document that may be taken out."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+    document_type: str
+    """What it was found to be."""
+    page_count: int = Field(ge=1)
+    """How many pages it has."""
+
+
+class FilterDocumentsParams(Params):
+    """Which documents, and what is not wanted."""
+
+    documents: list[Candidate] = Field(min_length=1)
+    """In the order of the sources."""
+    rules: FilterPart
+    """As the project file has them."""
+
+
+class FilterDocumentsResult(Result):
+    """Which are taken out."""
+
+    reasons: list[str]
+    """For each document why it is taken out; empty where it stays."""
+
+
+@operation(timeout_seconds=3600, accepts=())
+async def filter_documents(
+    source: list[Path],
+    params: FilterDocumentsParams,
+    *,
+    folder: Path,  # noqa: ARG001  # it writes no file
+) -> FilterDocumentsResult:
+    """Take out documents that are blank, of the wrong type, too short or too long.
+
+    The sources are the files of words that `read-pages` wrote, of all pages of the first
+    document, then of the second, and so on; and where blank ones are taken out, the images of
+    the pages after them, in the same order.
+    """
+    count = sum(document.page_count for document in params.documents)
+    words, images = source[:count], source[count:]
+    reasons: list[str] = []
+    start = 0
+    for document in params.documents:
+        end = start + document.page_count
+        reason = _unwanted(document, params.rules)
+        if not reason and params.rules.blank:
+            are = await in_child(are_blank, words[start:end], images[start:end])
+            reason = "blank" if are else ""
+        reasons.append(reason)
+        start = end
+    return FilterDocumentsResult(reasons=reasons)
+
+
+def _unwanted(document: Candidate, rules: FilterPart) -> str:
+    if rules.document_types and document.document_type not in rules.document_types:
+        return "of another type"
+    if document.page_count < rules.min_pages:
+        return f"fewer than {rules.min_pages} pages"
+    if rules.max_pages is not None and document.page_count > rules.max_pages:
+        return f"more than {rules.max_pages} pages"
+    return ""
+
+
+def are_blank(words: Sequence[Path], images: Sequence[Path]) -> bool:
+    """Whether nothing is on any of some pages."""
+    return all(
+        is_blank_page(PageText.of_file(one), image, _MAX_INK_RATIO)
+        for one, image in zip(words, images, strict=True)
+    )
