@@ -1,15 +1,23 @@
 """The reference pages, printed from the tables they describe; called by cog inside docs/*.md."""
 
+import contextlib
 import inspect
+import io
+import os
 import re
+import shlex
+import shutil
+import tempfile
+from pathlib import Path
 
+from api.cli import run
 from flows.engine import DEPLOYMENTS
 from flows.task_run import RUN_STATE_OF
 from operations import registry
 from store import errors, lifecycle
 from store.errors import PapertrayError
 from store.lifecycle import FINAL, LIFECYCLE
-from store.settings import Settings
+from store.settings import Settings, settings
 from store.states import State
 
 
@@ -76,7 +84,7 @@ _FACTORIES = {"home": "~/.papertray", "operation_slots": "number of cores"}
 
 
 def operations_pages() -> None:
-    """Every operation: what it does and its parameters."""
+    """Every operation: what it does, its parameters, and what it did a moment ago."""
     import operations  # noqa: F401  # fills OPERATIONS
 
     for row in registry.OPERATIONS.values():
@@ -92,6 +100,8 @@ def operations_pages() -> None:
             )
             print(f"| `{name}` | {default} | {field.description or ''} |")
         print()
+        if row.accepts:
+            live_example(row.name, LIVE_EXAMPLES[row.name])
 
 
 def operation_deployments() -> None:
@@ -100,3 +110,69 @@ def operation_deployments() -> None:
         if one.entrypoint.startswith("flows.operation_flows."):
             print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}")
             print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")
+
+
+TESTS = "tests/samples"
+
+LIVE_EXAMPLES: dict[str, tuple[str, str]] = {
+    "apply-effect": (f"{TESTS}/photo_of_letter.jpg", "--effect scanner"),
+    "convert": (f"{TESTS}/phototest.tif", "--target-format image/webp --quality 80"),
+    "deskew": (f"{TESTS}/rotated_skew.pdf", ""),
+    "detect-documents": (f"{TESTS}/photo_of_letter.jpg", ""),
+    "extract-pages": (f"{TESTS}/form_dd0293.pdf", "--pages 2-3"),
+    "extract-text": (f"{TESTS}/form_dd0293.pdf", "--format markdown --pages 1"),
+    "merge": (f"{TESTS}/form_dd0293.pdf", ""),
+    "ocr": (f"{TESTS}/linn.pdf", ""),
+    "render": (f"{TESTS}/form_dd0293.pdf", "--dpi 72 --pages 1"),
+    "rotate": (f"{TESTS}/form_dd0293.pdf", "--degrees 90"),
+    "scan": (f"{TESTS}/photo_of_letter.jpg", "--effect scanner --scan-mode standard"),
+    "split": (f"{TESTS}/form_dd0293.pdf", ""),
+    "split-by-separator": (f"{TESTS}/form_dd0293.pdf", "--separator blank"),
+    "warp": (
+        f"{TESTS}/photo_of_letter.jpg",
+        """--vertices '{"x": 206, "y": 183}' --vertices '{"x": 964, "y": 194}'"""
+        """ --vertices '{"x": 1145, "y": 1357}' --vertices '{"x": 57, "y": 1377}'""",
+    ),
+}
+"""What is shown of each operation that takes files: a sample, and what is asked for."""
+
+
+def live_example(name: str, example: tuple[str, str]) -> None:
+    """Run an operation by its command and print what one sees.
+
+    Numbers of pixels are rounded and sizes of files left out: they are not the same to the last
+    digit on every processor and with every version of zlib.
+
+    Raises:
+        RuntimeError: the command failed.
+    """
+    sample, options = example
+    root = Path(__file__).parents[1]
+    output = io.StringIO()
+    home = os.environ.get("PAPERTRAY_HOME")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        os.environ["PAPERTRAY_HOME"] = f"{folder}/home"
+        settings.cache_clear()
+        shutil.copy(root / sample, Path(sample).name)
+        line = " ".join(f"papertray op {name} {Path(sample).name} {options}".split())
+        try:
+            with contextlib.redirect_stdout(output):
+                status = run(shlex.split(line)[1:])
+        finally:
+            os.environ.pop("PAPERTRAY_HOME")
+            if home is not None:
+                os.environ["PAPERTRAY_HOME"] = home
+            settings.cache_clear()
+    if status != 0:
+        raise RuntimeError(f"{line} ended with {status}: {output.getvalue()}")
+    print(f"```console\n$ {line}\n{_steady(output.getvalue())}\n```\n")
+
+
+def _steady(printed: str) -> str:
+    """What a command printed, without what differs between machines."""
+    rounded = re.sub(r"\d+\.\d+", lambda found: str(round(float(found[0]))), printed)
+    lines = [
+        re.sub(r"^(file|\S+/\S+) +(bytes|\d+)$", r"\1", line.rstrip())
+        for line in rounded.splitlines()
+    ]
+    return "\n".join(line for line in lines if line)

@@ -13,7 +13,12 @@ from typing import Any
 from PIL import Image, ImageCms, ImageOps
 
 from operations.tools.file_type import readable_type
-from store.errors import DamagedFileError, LimitExceededError, NoPagesError
+from store.errors import (
+    DamagedFileError,
+    LimitExceededError,
+    NoPagesError,
+    UnsupportedFileError,
+)
 from store.settings import settings
 
 # The size is checked here, for every frame, with an error that names it.
@@ -81,9 +86,16 @@ def open_image(path: Path) -> Iterator[Image.Image]:
         DamagedFileError: it cannot be opened.
         EmptyFileError, UnsupportedFileError: it is no image of our formats.
     """
-    name = _FORMATS[readable_type(path)]
+    media_type = readable_type(path)
+    if media_type not in _FORMATS:
+        raise UnsupportedFileError(
+            "The file is no image. Send a PNG, JPEG, WebP or TIFF file; `render` makes images of"
+            " the pages of a PDF.",
+            detected=media_type,
+            accepted=sorted(_FORMATS),
+        )
     with _damage_is_ours():
-        image = Image.open(path, formats=[name])
+        image = Image.open(path, formats=[_FORMATS[media_type]])
     with image:
         yield image
 
@@ -202,8 +214,8 @@ def _in_srgb(image: Image.Image) -> Image.Image:
         if "sRGB" in ImageCms.getProfileDescription(source):
             return image
         converted = _converted(colours, source)
-    except ImageCms.PyCMSError:
-        return image  # a profile for other colours than these: nobody can follow it
+    except (ImageCms.PyCMSError, OSError):
+        return image  # no profile, or one for other colours than these: nobody can follow it
     if alpha is not None:
         converted.putalpha(alpha)
     return converted

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 import operations
+from api.cli.operations import app as commands
+from flows import steps, task_run
+from flows.task_run import TaskRun
 from operations.registry import OPERATIONS, Operation, Params, Result
+from store.states import Event
+from tests.contract.test_errors import problem_in
+from tests.contract.world import Client, let_happen, send_file
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"pdf", "image"}
@@ -15,7 +21,10 @@ KINDS = {"pdf", "image"}
 each = pytest.mark.parametrize("row", OPERATIONS.values(), ids=OPERATIONS)
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "apply-effect": {"effect": "scanner"},
+    "convert": {"target_format": "image/jpeg", "quality": 85},
     "deskew": {"pages": "2-7"},
+    "detect-documents": {},
     "export-data": {},
     "extract-fields": {"fields": [{"name": "total", "labels": ["Total"], "type": "money"}]},
     "extract-pages": {"pages": "2-7"},
@@ -26,8 +35,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "read-pages": {"mode": "force", "dpi": 200},
     "render": {"dpi": 150, "pages": "1"},
     "rotate": {"degrees": 90, "pages": "2-7"},
+    "scan": {"effect": "none", "scan_mode": "standard"},
     "split": {},
     "split-by-separator": {"separator": "barcode", "barcode_text": "NEXT"},
+    "warp": {"vertices": [{"x": x, "y": y} for x, y in ((0, 0), (9, 0), (9, 9), (0, 9))]},
 }
 """Parameters of each operation, as JSON."""
 
@@ -79,7 +90,8 @@ def test_its_models_are_named_after_it(row: Operation) -> None:
 @each
 def test_its_parameters_go_through_json_and_back(row: Operation) -> None:
     params = row.params.model_validate(EXAMPLES[row.name])
-    assert row.params.model_validate_json(params.model_dump_json()) == params
+    # As it is stored: what was not said stays unsaid, since some refuse what has no effect.
+    assert row.params.model_validate_json(params.model_dump_json(exclude_unset=True)) == params
 
 
 @each
@@ -97,3 +109,101 @@ def test_it_takes_known_kinds_of_file(row: Operation) -> None:
 def test_prefect_keeps_its_result_and_ends_it_in_time(row: Operation) -> None:
     assert row.task.persist_result
     assert row.task.timeout_seconds
+
+
+# Its ways in
+
+ENDPOINTS = [(row, kind) for row in OPERATIONS.values() for kind in sorted(row.accepts)]
+
+each_endpoint = pytest.mark.parametrize(
+    ("row", "kind"), ENDPOINTS, ids=[f"{kind}-{row.name}" for row, kind in ENDPOINTS]
+)
+
+
+def address(row: Operation, kind: str) -> str:
+    return f"/v1/{kind}-operations/{row.name}"
+
+
+def body_for(row: Operation, input_id: str = "file_0000000000000000") -> dict[str, Any]:
+    return {"input": [input_id] if row.takes_many else input_id, **EXAMPLES[row.name]}
+
+
+@each_endpoint
+async def test_it_is_taken_in_with_its_example(client: Client, row: Operation, kind: str) -> None:
+    body = body_for(row)
+    answer = await client.post(address(row, kind), json=body)
+    assert answer.status_code == 202, answer.text
+    task = answer.json()
+    assert (task["operation"], task["status"], task["parameters"]) == (row.name, "pending", body)
+
+
+@each_endpoint
+async def test_what_does_not_fit_its_body_is_refused_by_the_name_of_the_field(
+    client: Client, row: Operation, kind: str
+) -> None:
+    body = body_for(row)
+    wrong = {name: {"no": ["such", "type"]} for name in body}
+    cases = [
+        ({name: value for name, value in body.items() if name != "input"}, "input"),
+        ({**body, "input": 7}, "input"),
+        ({**body, "input": None}, "input"),
+        ({**body, "no_such_parameter": 1}, "no_such_parameter"),
+        *(({**body, name: value}, name) for name, value in wrong.items()),
+    ]
+    for sent, field in cases:
+        answer = await client.post(address(row, kind), json=sent)
+        problem = problem_in(answer, 422, "validation")
+        assert any(name.split(".")[0] == field for name in problem["errors"]), (field, problem)
+
+
+@each_endpoint
+async def test_it_fails_for_a_file_that_is_not_there_and_says_so(
+    client: Client, row: Operation, kind: str
+) -> None:
+    answer = await client.post(address(row, kind), json=body_for(row))
+    task_id = answer.json()["id"]
+    async with task_run._executed(TaskRun(await let_happen(task_id, Event.START))) as run:
+        await steps.operate(run)
+    task = (await client.get(f"/v1/tasks/{task_id}")).json()
+    assert task["status"] == "failed"
+    assert task["result"] == {
+        "error": "Source file not found.",
+        "details": {
+            "code": "not_found",
+            "file_id": "file_0000000000000000",
+            "reason": "The file might have been deleted.",
+        },
+    }
+
+
+@each_endpoint
+async def test_it_fails_for_a_file_of_another_kind_and_says_so(
+    client: Client, row: Operation, kind: str
+) -> None:
+    file_id = await send_file(client, b"Dear Sir or Madam", "letter.txt")
+    answer = await client.post(address(row, kind), json=body_for(row, file_id))
+    task_id = answer.json()["id"]
+    async with task_run._executed(TaskRun(await let_happen(task_id, Event.START))) as run:
+        await steps.operate(run)
+    result = (await client.get(f"/v1/tasks/{task_id}")).json()["result"]
+    assert "of another kind" in result["error"]
+    assert result["details"]["file_id"] == file_id
+    assert result["details"]["code"] == "file_type_unsupported"
+
+
+@each_endpoint
+async def test_its_endpoint_is_described(client: Client, row: Operation, kind: str) -> None:
+    document = (await client.get("/openapi.json")).json()
+    described = document["paths"][address(row, kind)]["post"]
+    assert row.summary.rstrip(".") in described["summary"]
+    assert row.summary in described["description"]
+    assert {"202", "401", "403", "422"} <= set(described["responses"])
+
+
+@each
+def test_it_is_a_command_with_a_flag_for_each_parameter(row: Operation) -> None:
+    command = commands[row.name]
+    flags = {flag for one in command.assemble_argument_collection() for flag in one.names}
+    for name in row.params.model_fields:
+        assert f"--{name.replace('_', '-')}" in flags
+    assert command.help.startswith(row.summary.split(".")[0])
