@@ -10,11 +10,9 @@ from operations.registry import MadeFiles, operation, page_counter
 from operations.tools.child import in_child, spread
 from operations.tools.page_images import check_sizes, write_page_images
 from operations.tools.page_range import Pages, pages_of
+from operations.tools.pdf import PAGES_AT_ONCE
 from operations.tools.reading import file_stem
 from operations.tools.scratch import scratch_folder
-
-_PAGES_AT_ONCE = 8
-"""Few, so that what PDFium keeps of the pages it has seen stays small."""
 
 
 class RenderParams(PdfParams):
@@ -47,6 +45,6 @@ async def render(source: Path, params: RenderParams, *, folder: Path) -> RenderR
             work = (facts.path, some, params.dpi, folder)
             await in_child(write_page_images, *work, each_page=one_more)
 
-        chunks = range(0, len(pages), _PAGES_AT_ONCE)
-        await spread(write, [pages[n : n + _PAGES_AT_ONCE] for n in chunks])
+        chunks = range(0, len(pages), PAGES_AT_ONCE)
+        await spread(write, [pages[n : n + PAGES_AT_ONCE] for n in chunks])
     return RenderResult(files=[name for _, name in pages], page_numbers=numbers)

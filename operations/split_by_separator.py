@@ -10,6 +10,7 @@ from operations.pdf_params import RewritingParams, admitted
 from operations.registry import MadeFiles, operation, page_counter
 from operations.tools.assembly import write_parts
 from operations.tools.child import in_child, spread
+from operations.tools.pdf import PAGES_AT_ONCE
 from operations.tools.scratch import scratch_folder
 from operations.tools.separators import (
     Separator,
@@ -18,8 +19,6 @@ from operations.tools.separators import (
     parts_of,
 )
 from store.errors import InputError
-
-_PAGES_AT_ONCE = 8
 
 _OF_ONE_KIND = {"barcode_text": "barcode", "max_ink_ratio": "blank"}
 """Parameters that only tell of separators of one kind."""
@@ -74,8 +73,8 @@ async def split_by_separator(
             work = (facts.path, some, separator)
             found.extend(await in_child(find_separators, *work, each_page=one_more))
 
-        starts = range(1, count + 1, _PAGES_AT_ONCE)
-        await spread(look, [range(n, min(n + _PAGES_AT_ONCE, count + 1)) for n in starts])
+        starts = range(1, count + 1, PAGES_AT_ONCE)
+        await spread(look, [range(n, min(n + PAGES_AT_ONCE, count + 1)) for n in starts])
         documents = documents_between(count, found, params.separator_page)
         if not documents:
             raise InputError(

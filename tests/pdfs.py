@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import pikepdf
 import pypdfium2
@@ -65,7 +66,7 @@ def form(path: Path, values: Sequence[str], name: str = "person") -> Path:
     return path
 
 
-def _widget(bottom: int, **entries: object) -> Dictionary:
+def _widget(bottom: int, **entries: Any) -> Dictionary:
     rect = Array([20, bottom, 200, bottom + 30])
     return Dictionary(Type=Name.Annot, Subtype=Name.Widget, Rect=rect, **entries)
 
@@ -89,15 +90,18 @@ def signed(path: Path) -> Path:
     return path
 
 
-def encrypted(path: Path, source: Path, *, revision: int = 6) -> Path:
+def encrypted(path: Path, source: Path, *, revision: Literal[3, 4, 6] = 6) -> Path:
     """The same document, which only opens with the password."""
-    password = PASSWORD if revision == 6 else PASSWORD.encode("latin-1").decode("latin-1")
+    whole = revision >= 4
+    protection = pikepdf.Encryption(
+        user=PASSWORD, owner="owner", R=revision, aes=whole, metadata=whole
+    )
     with pikepdf.open(source) as pdf:
-        pdf.save(path, encryption=pikepdf.Encryption(user=password, owner="owner", R=revision))
+        pdf.save(path, encryption=protection)
     return path
 
 
-def image_page(path: Path, data: bytes, **entries: object) -> Path:
+def image_page(path: Path, data: bytes, **entries: Any) -> Path:
     """A page that is one image, whose bytes may be anything."""
     with pikepdf.new() as pdf:
         page = pdf.add_blank_page(page_size=(612, 792))

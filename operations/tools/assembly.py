@@ -163,6 +163,21 @@ class Part:
     """1-based, each once."""
 
 
+_BYTES_AT_ONCE = 16 * 2**20
+_MOST_PAGES_AT_ONCE = 256
+"""A page takes some milliseconds, opening a document up to a second."""
+
+
+def pages_at_once(size_bytes: int, page_count: int) -> int:
+    """How many pages of a document one child should write into files of their own.
+
+    pikepdf keeps the streams of every page that was copied until the document is closed
+    (`QPDF::setImmediateCopyFrom`), so these are bounded.
+    """
+    page_bytes = max(size_bytes // page_count, 1)
+    return min(max(_BYTES_AT_ONCE // page_bytes, 1), _MOST_PAGES_AT_ONCE)
+
+
 def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:
     """Write pages of a PDF into new ones, with their bookmarks, labels, links and fields.
 

@@ -35,8 +35,8 @@ def carry_fields(
     if not isinstance(given, Dictionary):
         return
     widgets = {annotation.objgen for page in pages for annotation in annotations_of(page)}
-    copied = [target.copy_foreign(top) for top in _fields_on(source, given, page_indices)]
-    fields = [field for field in copied if _prune(field, widgets)]
+    copied = (target.copy_foreign(top) for top in _fields_on(source, given, page_indices))
+    fields = [one for one in copied if isinstance(one, Dictionary) and _prune(one, widgets)]
     if not fields:
         return
     form = _form_of(target)
@@ -152,18 +152,20 @@ def _carry_defaults(
     if isinstance(resources, Dictionary):
         if not resources.is_indirect:
             resources = source.make_indirect(resources)
-        _carry_resources(form, target.copy_foreign(resources), fields)
+        copied = target.copy_foreign(resources)
+        assert isinstance(copied, Dictionary)  # noqa: S101  # as what it is a copy of
+        _carry_resources(form, copied, fields)
 
 
 def _carry_resources(form: Dictionary, given: Dictionary, fields: Sequence[Dictionary]) -> None:
     if Name.DR not in form:
         form.DR = Dictionary()
-    for category in given:
+    for category in sorted(given.keys()):
         there = form.DR.get(category)
         if not isinstance(there, Dictionary) or not isinstance(given[category], Dictionary):
             form.DR[category] = given[category]
             continue
-        for name in given[category]:
+        for name in sorted(given[category].keys()):
             value = given[category][name]
             free = name
             if name in there and there[name].unparse(resolved=True) != value.unparse(resolved=True):

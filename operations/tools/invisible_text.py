@@ -134,8 +134,9 @@ def _forms_of(
     resources = owner.get(Name.Resources)
     objects = resources.get(Name.XObject) if isinstance(resources, Dictionary) else None
     for found in list(objects.values()) if isinstance(objects, Dictionary) else []:
-        is_form = isinstance(found, pikepdf.Stream) and found.get(Name.Subtype) == Name.Form
-        if is_form and found.objgen not in seen and depth < _MAX_DEPTH:
+        if not isinstance(found, pikepdf.Stream) or found.get(Name.Subtype) != Name.Form:
+            continue
+        if found.objgen not in seen and depth < _MAX_DEPTH:
             seen.add(found.objgen)
             yield found
             yield from _forms_of(found, seen, depth + 1)

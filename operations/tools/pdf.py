@@ -34,6 +34,9 @@ logging.getLogger("pypdfium2").setLevel(logging.ERROR)
 
 POINTS_PER_INCH = 72
 
+PAGES_AT_ONCE = 8
+"""That one child looks at: few, for PDFium keeps what it has seen until the document is closed."""
+
 _MAX_SIDE_PIXELS = 32_767
 """Longest side of an image that tesseract takes."""
 
@@ -246,15 +249,16 @@ _DAMAGE = (
 def write(document: pikepdf.Pdf, target: Path) -> None:
     """Write a document whose streams stay as they are; the same one gives the same bytes."""
     is_safe = _would_unpack_nothing(document)
-    document.save(
-        target,
-        compress_streams=is_safe,
-        stream_decode_level=_UNDECODED,
-        object_stream_mode=(
-            pikepdf.ObjectStreamMode.generate if is_safe else pikepdf.ObjectStreamMode.disable
-        ),
-        deterministic_id=True,
-    )
+    modes = pikepdf.ObjectStreamMode
+    # It warns of fields that are in no form, as they were before.
+    with warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning):
+        document.save(
+            target,
+            compress_streams=is_safe,
+            stream_decode_level=_UNDECODED,
+            object_stream_mode=modes.generate if is_safe else modes.disable,
+            deterministic_id=True,
+        )
 
 
 def _would_unpack_nothing(document: pikepdf.Pdf) -> bool:
@@ -371,6 +375,8 @@ def check_seen(page: pypdfium2.PdfPage, image: Image.Image) -> None:
     ):
         return
     for found in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
+        if not isinstance(found, pypdfium2.PdfImage):
+            continue
         try:
             found.get_bitmap(render=False)
         except pypdfium2.PdfiumError as error:

@@ -15,7 +15,7 @@ from tests import pdfs
 
 def seen(path: Path) -> Image.Image:
     with pypdfium2.PdfDocument(path) as document:
-        return document[0].render(scale=150 / 72, grayscale=True).to_pil()
+        return document[0].render(scale=150 / 72, grayscale=True).to_pil()  # pyright: ignore[reportArgumentType]  # its default is an int
 
 
 async def test_a_skewed_scan_is_straight_afterwards(samples: Path, out: Path) -> None:

@@ -35,7 +35,7 @@ async def test_a_turned_page_is_shown_as_it_is_seen(samples: Path, out: Path) ->
     result = await render.fn(source, RenderParams(dpi=100), folder=out)
     with pypdfium2.PdfDocument(source) as document, Image.open(out / result.files[0]) as image:
         assert document[0].get_rotation() == 90
-        seen = document[0].render(scale=100 / 72).to_pil().convert(image.mode)
+        seen = document[0].render(scale=100 / 72).to_pil()  # pyright: ignore[reportArgumentType]  # its default is an int
         assert abs(image.width - seen.width) <= 1
         seen = seen.resize(image.size)
         difference = ImageChops.difference(image.convert("L"), seen.convert("L"))
@@ -103,7 +103,7 @@ async def test_a_page_whose_image_cannot_be_decoded_is_no_white_page(
 async def test_a_cancel_ends_the_children(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["operations.render"], "_PAGES_AT_ONCE", 1000)
+    monkeypatch.setattr(sys.modules["operations.render"], "PAGES_AT_ONCE", 1000)
     source = pdfs.book(tmp_path / "book.pdf", 400)
     first_page = asyncio.Event()
 
