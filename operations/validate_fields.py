@@ -9,6 +9,7 @@ from typing import Any
 
 import regex
 
+from operations.tools.rows import CELL_MARK, missing, with_rows
 from operations.tools.value_types import NOT_A, fault_of, plain_value, read_as
 from operations.tools.values import MAX_CHARACTERS, Reading, plain_digits, visible_text
 from store.errors import InputError, LimitExceededError
@@ -23,9 +24,6 @@ PATTERN_SECONDS = 1.0
 
 MAX_ROWS = 5000
 """Of a table or list that is typed or sent."""
-
-CELL_MARK = "|"
-"""Between the cells of a row of a table that is typed as text, a row a line."""
 
 _NUMERIC = frozenset({FieldType.NUMBER, FieldType.MONEY})
 
@@ -97,7 +95,7 @@ def typed(part: FieldPart, value: Any) -> FieldValue:
     if part.type not in ROWS:
         return missing(part).model_copy(update=_typed_value(part, value, part.name))
     rows = [row for row in _typed_rows(part, value) if any(cell.text for cell in row.values())]
-    return with_rows(part, rows).model_copy(update={"confidence": 1.0, "method": PERSON})
+    return with_rows(part, rows, PERSON).model_copy(update={"confidence": 1.0, "method": PERSON})
 
 
 def _typed_value(part: ValuePart, value: Any, path: str) -> dict[str, Any]:
@@ -181,25 +179,6 @@ def _rows_of_text(part: FieldPart, text: str) -> list[Any]:
             field=part.name,
         )
     return [dict(zip(names, cells, strict=True)) for cells in split]
-
-
-def missing(part: ValuePart) -> FieldValue:
-    """A field without a value."""
-    return FieldValue(name=part.name, label=part.title, type=part.type)
-
-
-def with_rows(part: FieldPart, rows: Sequence[dict[str, FieldValue]]) -> FieldValue:
-    """The value of a table or list that has these cells; none where it has no row."""
-    values = [{name: cell.value for name, cell in row.items()} for row in rows]
-    is_table = part.type is FieldType.TABLE
-    mark = f" {CELL_MARK} "
-    return missing(part).model_copy(
-        update={
-            "value": (values if is_table else [row[ITEM] for row in values]) or None,
-            "text": "\n".join(mark.join(cell.text for cell in row.values()) for row in rows),
-            "rows": list(rows),
-        }
-    )
 
 
 # What must hold

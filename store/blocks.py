@@ -7,15 +7,14 @@ import json
 import math
 import re
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from store.project_fields import Part
+from store.project_fields import Part, named_twice
 
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,99}$")]
 """The name of a block in the data, and of its column in a table."""
@@ -28,11 +27,6 @@ _FILE_ID = re.compile(r"file_[a-z0-9]{16}")
 # (https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address).
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+")
-
-
-def named_twice(names: Iterable[str]) -> list[str]:
-    """The names that are there more than once."""
-    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 class OptionPart(Part):

@@ -1,6 +1,7 @@
 """The fields of a project file: what is to be found, and what must hold of it."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -43,7 +44,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if is_plain else value
 
 
-Pattern = Annotated[str, Field(max_length=1000), AfterValidator(_compiles)]
+Pattern = Annotated[str, Field(max_length=10_000), AfterValidator(_compiles)]
 """A regular expression of the `regex` library; may be empty."""
 
 Bound = Annotated[
@@ -65,7 +66,24 @@ Locale = Annotated[str, Field(pattern=r"^([a-z]{2}([_-][A-Z]{2})?)?$"), AfterVal
 
 Currency = Annotated[str, Field(pattern=r"^([A-Z]{3})?$")]
 Country = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
-Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=200)]
+Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
+
+
+def named_twice(names: Iterable[str]) -> list[str]:
+    """The names that are there more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+def handed_down(value: Any, key: str, children: str) -> Any:
+    """A mapping whose children have one of its keys, too, where they have none of their own."""
+    if (
+        not isinstance(value, dict)
+        or not value.get(key)
+        or not isinstance(value.get(children), list)
+    ):
+        return value
+    kept = [{key: value[key], **one} if isinstance(one, dict) else one for one in value[children]]
+    return {**value, children: kept}
 
 
 class Direction(StrEnum):
@@ -143,6 +161,10 @@ _ONLY_OF: Final[dict[str, frozenset[FieldType]]] = {
     "unique": ROWS,
 }
 """Keys that mean something to some types only."""
+
+
+SELF_EVIDENT: Final = frozenset({FieldType.EMAIL, FieldType.IBAN, FieldType.VAT_ID})
+"""Types whose values are known by their looks, wherever they stand."""
 
 
 class ValuePart(Part):
@@ -236,6 +258,11 @@ class FieldPart(ValuePart):
     confidence_threshold: float = Field(default=0.7, ge=0, le=1)
     """A person confirms what is less sure than this."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_inherit(cls, value: Any) -> Any:
+        return handed_down(value, "locale", "columns")
+
     @field_validator("directions")
     @classmethod
     def _differ(cls, directions: list[Direction]) -> list[Direction]:
@@ -247,7 +274,9 @@ class FieldPart(ValuePart):
     def _can_be_found(self) -> "FieldPart":
         if self.type is FieldType.TABLE:
             self._check_columns()
-        elif not (self.labels or self.pattern or self.region or self.template_field):
+        elif self.type not in SELF_EVIDENT and not (
+            self.labels or self.pattern or self.region or self.template_field
+        ):
             raise ValueError(
                 "give `labels`, a `pattern`, a `region` or a `template_field`, else it is never"
                 " found"
@@ -262,7 +291,7 @@ class FieldPart(ValuePart):
         if not self.columns:
             raise ValueError("a table needs `columns`")
         names = [column.name for column in self.columns]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        if twice := named_twice(names):
             raise ValueError(f"column named twice: {', '.join(twice)}")
         asked = {name for one in self.products for name in (*one.factors, one.product)}
         if unknown := sorted((asked | set(self.unique)) - set(names)):
@@ -309,7 +338,7 @@ def check_names(fields: Sequence[FieldPart], sums: Sequence[SumPart]) -> None:
         ValueError: which one does not.
     """
     names = [field.name for field in fields]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := named_twice(names):
         raise ValueError(f"field named twice: {', '.join(twice)}")
     cells = {f"{field.name}.{column.name}" for field in fields for column in field.columns}
     for sum_ in sums:

@@ -21,9 +21,18 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from store.blocks import Block, named_twice
+from store.blocks import Block
 from store.errors import ProjectFileError
-from store.project_fields import FieldPart, Name, Part, SumPart
+from store.project_fields import (
+    FieldPart,
+    Locale,
+    Name,
+    Part,
+    SumPart,
+    check_names,
+    handed_down,
+    named_twice,
+)
 from store.yaml_source import YamlSource, YamlSourceError
 
 VERSION: Final = 1
@@ -192,15 +201,18 @@ class FieldsPart(Part):
     """What is to be found."""
     sums: list[SumPart] = Field(default=[])
     """Fields that add up."""
+    locale: Locale = ""
+    """How numbers and dates are written: `de_CH`; a field may say otherwise. Omitted: as each
+    document writes them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_inherit(cls, value: Any) -> Any:
+        return handed_down(value, "locale", "fields")
 
     @model_validator(mode="after")
     def _fields_fit(self) -> "FieldsPart":
-        names = [field.name for field in self.fields]
-        if twice := named_twice(names):
-            raise ValueError(f"field named twice: {', '.join(twice)}")
-        for sum_ in self.sums:
-            if unknown := sorted({*sum_.parts, sum_.total} - set(names)):
-                raise ValueError(f"sums names fields that are not there: {', '.join(unknown)}")
+        check_names(self.fields, self.sums)
         return self
 
     def field(self, name: str) -> FieldPart | None:
@@ -426,7 +438,12 @@ class ProjectFile(FieldsPart):
         ]
 
     def type_named(self, name: str) -> DocumentTypePart:
-        """The type of that name; one without fields where there is none."""
+        """The type of that name; one without fields where there is none.
+
+        Where all documents are of one type, each is of that.
+        """
+        if not self.document_types and self.fields:
+            return self.types[0]
         found = next((one for one in self.types if one.name == name), None)
         return found or DocumentTypePart.model_construct(
             name=name, title="", keywords={}, patterns={}, fields=[], sums=[]

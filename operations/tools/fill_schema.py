@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 from pydantic import BaseModel
 
-from operations.tools.find_fields import PATTERN_SECONDS, find_fields
+from operations.tools.find_fields import find_fields
 from operations.tools.layout import Segment, lines_of
 from operations.tools.schema import Node, read_schema
 from operations.tools.schema_labels import (
@@ -33,6 +33,7 @@ from operations.tools.schema_labels import (
     words_of_name,
 )
 from operations.tools.text_formats import Part, parts_of
+from operations.tools.value_types import PATTERN_SECONDS
 from operations.tools.values import DATE, NUMBER, Custom, custom_of, read_value
 from store.errors import LimitExceededError
 from store.fields import FieldType, FieldValue, PageWords, Word

@@ -1,32 +1,32 @@
-"""Where the values of fields stand on pages: beside or below a label, or by a pattern."""
+"""Where the values of fields stand on pages: at a label, by a pattern, in a region, in a table."""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
-from functools import cached_property
 from pathlib import Path
 
-import regex
-
-from operations.tools.layout import Line, Segment, around, lines_of
-from operations.tools.values import CURRENCY, DATE, NUMBER, Custom, Reading, custom_of, read_value
-from store.errors import LimitExceededError
-from store.fields import FieldType, FieldValue, PageWords, Word
-from store.project_fields import FieldPart
-
-PATTERN_SECONDS = 2.0
-"""How long a pattern may take on one page."""
+from operations.tools.find_list import find_list
+from operations.tools.find_table import find_table
+from operations.tools.label_places import Labels, Place, Row, is_under, rows_of, without_colon
+from operations.tools.layout import around
+from operations.tools.page_text import PageText
+from operations.tools.value_types import plain_value, read_as, spans_of
+from operations.tools.values import CURRENCY, Custom, Reading, custom_of
+from store.fields import Box, FieldType, FieldValue, PageWords, Word
+from store.project_fields import SELF_EVIDENT, Direction, FieldPart, RegionPart
 
 # How much a way of finding a value is trusted.
-_BESIDE = 1.0
-_APART = 0.97
-"""Beside the label, but in the next column."""
-
-_BELOW = 0.92
+_TRUST = {
+    Direction.SAME: 1.0,
+    Direction.RIGHT: 0.97,
+    Direction.BELOW: 0.92,
+    Direction.LEFT: 0.9,
+    Direction.ABOVE: 0.88,
+}
 _PATTERN_ONCE = 0.9
 _PATTERN_OFTEN = 0.7
+_REGION = 0.85
 _AMBIGUOUS = 0.65
 """The value could be read in two ways, and nothing on the document tells which."""
 
@@ -34,55 +34,15 @@ _RIVAL_SCORE = 0.05
 _RIVALLED = 0.8
 """Another value is found as well as this one."""
 
-_PART_OF_PHRASE = 0.7
-"""`Total` in `Sub total`, `Net` in `Net weight`."""
-
-_LATER_LABEL = 0.01
-"""For each label of the project that comes before this one."""
-
 _WORD_BETWEEN = 0.06
 _OTHER_VALUE = 0.06
 """For each word and each likelier value between a label and a value."""
 
 _NOT_WORDS = re.compile(rf"{CURRENCY}|\([^)]*\)", re.IGNORECASE)
 
-_MIN_ALIKE = 0.8
-_MIN_FUZZY_LETTERS = 5
-"""Shorter words must be the same, longer ones may have a letter that OCR got wrong."""
-
-_MAX_ROWS_BELOW = 3
-_MAX_HEIGHTS_BELOW = 4.5
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """A line across the page."""
-
-    page: PageWords
-    index: int
-    line: Line
-
-    @cached_property
-    def words(self) -> list[Word]:
-        return [word for segment in self.line for word in segment.words]
-
-    @cached_property
-    def segment_of(self) -> list[int]:
-        """For each word the index of its segment."""
-        return [n for n, segment in enumerate(self.line) for _ in segment.words]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A label on a page."""
-
-    row: _Row
-    start: int
-    """Index of its first word in the row."""
-    end: int
-    """Index after its last word."""
-    score: float
-    """How well it is the label, and nothing else."""
+_MAX_ROWS_AWAY = 3
+_MAX_HEIGHTS_AWAY = 4.5
+"""A value above or below its label is not further from it."""
 
 
 @dataclass(frozen=True)
@@ -129,86 +89,36 @@ def find_documents(
 
 
 def find_fields(pages: Sequence[PageWords], fields: Sequence[FieldPart]) -> dict[str, FieldValue]:
-    """The best value for each field; without one where there is none."""
-    rows = [
-        _Row(page, index, line) for page in pages for index, line in enumerate(lines_of(page.words))
-    ]
+    """The best value for each field; without one where there is none.
+
+    Raises:
+        LimitExceededError: a pattern takes too long.
+    """
+    rows = rows_of(pages)
     text = "\n".join(" ".join(word.text for word in row.words) for row in rows)
-    finder = _Finder(rows, custom_of(text), _label_places(rows, fields))
+    labels = Labels(rows, {field.name: field.labels for field in fields})
+    finder = _Finder(pages, rows, custom_of(text), labels)
     return {field.name: finder.find(field) for field in fields}
 
 
-def _label_places(rows: Sequence[_Row], fields: Sequence[FieldPart]) -> dict[str, list[_Place]]:
-    """Where the labels of each field stand; of labels in one place the longest counts."""
-    found = [
-        (field.name, place)
-        for field in fields
-        for number, label in enumerate(field.labels)
-        for place in _places(rows, label, 1 - number * _LATER_LABEL)
-    ]
-    places: dict[str, list[_Place]] = {field.name: [] for field in fields}
-    for name, place in found:
-        inside = (
-            other
-            for _, other in found
-            if other.row is place.row
-            and other.start <= place.start
-            and place.end <= other.end
-            and other.end - other.start > place.end - place.start
-        )
-        if next(inside, None) is None:
-            places[name].append(place)
-    return places
-
-
-_EDGES = re.compile(r"^\W+|\W+$")
-
-
-def _bare(word: str) -> str:
-    return _EDGES.sub("", word).casefold()
-
-
-def _places(rows: Sequence[_Row], label: str, score: float) -> Iterator[_Place]:
-    wanted = [bare for word in label.split() if (bare := _bare(word))]
-    if not wanted:
-        return
-    for row in rows:
-        words = [_bare(word.text) for word in row.words]
-        for start in range(len(words) - len(wanted) + 1):
-            end = start + len(wanted)
-            if len(set(row.segment_of[start:end])) > 1:
-                continue
-            alike = min(_alike(a, b) for a, b in zip(words[start:end], wanted, strict=True))
-            if alike:
-                yield _Place(row, start, end, score * alike * _alone(row, start))
-
-
-def _alike(word: str, wanted: str) -> float:
-    """1 when they are the same, 0 when they are not, between them when OCR may have erred."""
-    if word == wanted:
-        return 1.0
-    if min(len(word), len(wanted)) < _MIN_FUZZY_LETTERS:
-        return 0.0
-    ratio = SequenceMatcher(None, word, wanted, autojunk=False).ratio()
-    return ratio if ratio >= _MIN_ALIKE else 0.0
-
-
-def _alone(row: _Row, start: int) -> float:
-    """Whether a label begins a phrase, or is the rest of another one."""
-    if start == 0 or row.segment_of[start - 1] != row.segment_of[start]:
-        return 1.0
-    before = row.words[start - 1].text
-    return 1.0 if not before[-1].isalpha() else _PART_OF_PHRASE
-
-
 class _Finder:
-    def __init__(self, rows: Sequence[_Row], custom: Custom, places: dict[str, list[_Place]]):
+    def __init__(
+        self, pages: Sequence[PageWords], rows: Sequence[Row], custom: Custom, labels: Labels
+    ):
+        self._pages = pages
         self._rows = rows
         self._custom = custom
-        self._places = places
+        self._labels = labels
+        self._number_of = {id(row): number for number, row in enumerate(rows)}
+        self._page_texts = _page_texts(rows)
 
     def find(self, field: FieldPart) -> FieldValue:
-        candidates = [*self._by_label(field), *self._by_pattern(field)]
+        if field.type is FieldType.TABLE:
+            return find_table(field, self._rows, self._labels, self._custom)
+        if field.type is FieldType.LIST:
+            return self._find_list(field)
+        found = [*self._by_label(field), *self._by_pattern(field), *self._by_region(field)]
+        candidates = [one for one in found if self._is_in_region(field, one)]
         value = FieldValue(name=field.name, label=field.title, type=field.type)
         if not candidates:
             return value
@@ -219,94 +129,88 @@ class _Finder:
         )
         return value.model_copy(
             update={
-                "value": best.reading.value,
+                "value": plain_value(field.type, best.reading),
                 "text": best.text,
-                "confidence": round(self._confidence(best, candidates), 4),
+                "confidence": round(_confidence(best, candidates), 4),
                 "page_number": best.page_number,
                 "box": around(word.box for word in best.words),
                 "method": best.method,
+                "currency": self._currency(field, best.reading),
             }
         )
 
-    def _confidence(self, best: _Candidate, candidates: Sequence[_Candidate]) -> float:
-        read = min(word.confidence for word in best.words)
-        sure = best.score * (_AMBIGUOUS if best.reading.is_ambiguous else 1.0)
-        rivals = (
-            other.reading.value != best.reading.value and best.score - other.score < _RIVAL_SCORE
-            for other in candidates
-        )
-        return min(read * sure * (_RIVALLED if any(rivals) else 1.0), 1.0)
+    def _currency(self, field: FieldPart, reading: Reading) -> str | None:
+        if field.type is not FieldType.MONEY:
+            return None
+        return reading.currency or field.currency or self._custom.currency
+
+    # At a label
 
     def _by_label(self, field: FieldPart) -> Iterator[_Candidate]:
-        for place in self._places[field.name]:
-            beside = list(self._beside(field, place))
-            yield from beside
-            if not beside:
-                yield from self._below(field, place)
-
-    def _beside(self, field: FieldPart, place: _Place) -> Iterator[_Candidate]:
-        row = place.row
-        end = self._next_label(row, place.end)
-        own = [
-            n for n in range(place.end, end) if row.segment_of[n] == row.segment_of[place.end - 1]
-        ]
-        after = [n for n in range(place.end, end) if n not in own]
-        for numbers, score in ((own, _BESIDE), (after, _APART)):
-            if field.type is FieldType.TEXT and numbers:
-                first = row.segment_of[numbers[0]]
-                numbers = [n for n in numbers if row.segment_of[n] == first]
-            words = [row.words[n] for n in numbers]
-            found = list(self._read(field, words, place, score))
+        for place in self._labels.of(field.name):
+            found: list[_Candidate] = []
+            for direction in field.directions:
+                # The next column may have it, where what follows at once is no good value.
+                is_better = direction is Direction.RIGHT and all(
+                    one.score < place.score for one in found
+                )
+                if not found or is_better:
+                    found += self._at(field, place, direction)
             yield from found
-            # What follows the label at once is its value; else the next column may have it.
-            if any(one.score >= place.score for one in found):
-                return
 
-    def _next_label(self, row: _Row, start: int) -> int:
-        """Index of the word in a row at which another label begins."""
-        starts = [
-            place.start
-            for places in self._places.values()
-            for place in places
-            if place.row is row and place.start >= start
-        ]
-        return min(starts, default=len(row.words))
+    def _at(self, field: FieldPart, place: Place, direction: Direction) -> Iterator[_Candidate]:
+        if direction in {Direction.BELOW, Direction.ABOVE}:
+            return self._over_or_under(field, place, direction)
+        return self._beside(field, place, direction)
 
-    def _below(self, field: FieldPart, place: _Place) -> Iterator[_Candidate]:
+    def _beside(self, field: FieldPart, place: Place, direction: Direction) -> Iterator[_Candidate]:
         row = place.row
-        label = around(word.box for word in row.words[place.start : place.end])
+        if direction is Direction.LEFT:
+            numbers = list(range(self._labels.last_start(row, place.start), place.start))
+        else:
+            end = self._labels.next_start(row, place.end)
+            own = row.segment_of[place.end - 1]
+            is_same = direction is Direction.SAME
+            numbers = [n for n in range(place.end, end) if (row.segment_of[n] == own) == is_same]
+        if field.type is FieldType.TEXT and numbers:
+            nearest = row.segment_of[numbers[-1 if direction is Direction.LEFT else 0]]
+            numbers = [n for n in numbers if row.segment_of[n] == nearest]
+        words = [row.words[n] for n in numbers]
+        return self._read(field, words, place, _TRUST[direction])
+
+    def _over_or_under(
+        self, field: FieldPart, place: Place, direction: Direction
+    ) -> Iterator[_Candidate]:
+        label = around(word.box for word in place.row.words[place.start : place.end])
         height = label[3] - label[1]
-        at = self._rows.index(row)
-        for lower in self._rows[at + 1 : at + 1 + _MAX_ROWS_BELOW]:
-            if lower.page is not row.page:
+        at = self._number_of[id(place.row)]
+        if direction is Direction.BELOW:
+            near = self._rows[at + 1 : at + 1 + _MAX_ROWS_AWAY]
+        else:
+            near = self._rows[max(0, at - _MAX_ROWS_AWAY) : at][::-1]
+        for row in near:
+            if row.page is not place.row.page:
                 return
-            segments = [s for s in lower.line if _is_under(s, label)]
-            if not segments or segments[0].box[1] - label[3] > _MAX_HEIGHTS_BELOW * height:
+            segments = [s for s in row.line if is_under(s, label)]
+            if not segments or _gap(segments[0].box, label) > _MAX_HEIGHTS_AWAY * height:
                 continue
             words = [word for segment in segments for word in segment.words]
-            if self._has_label(lower, words):
+            if self._labels.is_among(row, words):
                 return
-            found = list(self._read(field, words, replace(place, row=lower), _BELOW))
+            found = list(self._read(field, words, replace(place, row=row), _TRUST[direction]))
             yield from found
             if found:
                 return
 
-    def _has_label(self, row: _Row, words: Sequence[Word]) -> bool:
-        return any(
-            place.row is row and any(row.words[place.start] is word for word in words)
-            for places in self._places.values()
-            for place in places
-        )
-
     def _read(
-        self, field: FieldPart, words: Sequence[Word], place: _Place, score: float
+        self, field: FieldPart, words: Sequence[Word], place: Place, score: float
     ) -> Iterator[_Candidate]:
-        """What of some words beside or below a label can be the value."""
+        """What of some words at a label can be the value."""
         # A mark between the columns, so that `3` in one and `300.00` in the next are two numbers.
         ends = {id(segment.words[-1]): "\t" for segment in place.row.line}
-        text = _Text(_without_colon(words), ends)
-        for rank, (start, end) in enumerate(_spans(field, text.text)):
-            reading = read_value(field.type, text.text[start:end], self._custom)
+        text = PageText(without_colon(words), ends)
+        for rank, (start, end) in enumerate(spans_of(field, text.text)):
+            reading = read_as(field, text.text[start:end], self._custom)
             used = text.words_of(start, end)
             if reading and used:
                 yield _Candidate(
@@ -316,51 +220,113 @@ class _Finder:
                     place.row.page.number,
                     place.score * score * _directness(field, text.text[:start], rank),
                     "label",
-                    (place.row.page.number, place.row.index),
+                    (place.row.page_index, place.row.index),
                 )
 
+    # By a pattern, in a region
+
     def _by_pattern(self, field: FieldPart) -> Iterator[_Candidate]:
-        if not field.pattern:
+        is_by_looks = field.type in SELF_EVIDENT and not field.region
+        if not field.pattern and not is_by_looks:
             return
         found: list[_Candidate] = []
-        for page, rows in _by_page(self._rows):
-            text = _Text(
-                [word for row in rows for word in row.words],
-                {id(row.words[-1]): "\n" for row in rows},
-            )
-            row_of = {id(word): row.index for row in rows for word in row.words}
-            for start, end in _matches(field, text.text):
-                reading = read_value(field.type, text.text[start:end], self._custom)
-                used = text.words_of(start, end)
-                if reading and used:
-                    order = (page.number, row_of[id(used[0])])
-                    said = " ".join(text.text[start:end].split())
-                    found.append(
-                        _Candidate(reading, said, used, page.number, 0.0, "pattern", order)
-                    )
+        for text, row_of in self._page_texts:
+            for start, end in spans_of(field, text.text):
+                candidate = self._candidate(field, text, (start, end), row_of, "pattern")
+                if candidate and self._is_in_region(field, candidate):
+                    found.append(candidate)
         is_one = len({candidate.reading.value for candidate in found}) == 1
         score = _PATTERN_ONCE if is_one else _PATTERN_OFTEN
         yield from (replace(candidate, score=score) for candidate in found)
 
+    def _candidate(
+        self,
+        field: FieldPart,
+        text: PageText,
+        span: tuple[int, int],
+        row_of: dict[int, Row],
+        method: str,
+    ) -> _Candidate | None:
+        reading = read_as(field, text.text[slice(*span)], self._custom)
+        used = text.words_of(*span)
+        if not reading or not used:
+            return None
+        row = row_of[id(used[0])]
+        said = " ".join(text.text[slice(*span)].split())
+        order = (row.page_index, row.index)
+        return _Candidate(reading, said, used, row.page.number, _REGION, method, order)
 
-def _by_page(rows: Iterable[_Row]) -> Iterator[tuple[PageWords, list[_Row]]]:
-    pages: dict[int, list[_Row]] = {}
+    def _by_region(self, field: FieldPart) -> Iterator[_Candidate]:
+        if field.region is None or field.labels or field.pattern:
+            return
+        for text, row_of in _page_texts(self._rows_in(field.region)):
+            for rank, span in enumerate(spans_of(field, text.text)):
+                candidate = self._candidate(field, text, span, row_of, "region")
+                if candidate:
+                    yield replace(candidate, score=_REGION * (1 - _OTHER_VALUE * min(rank, 10)))
+
+    def _rows_in(self, region: RegionPart) -> list[Row]:
+        pages = [
+            page.model_copy(
+                update={"words": [w for w in page.words if _is_in(region, w.box, page)]}
+            )
+            for page in self._pages_of(region)
+        ]
+        return rows_of(pages)
+
+    def _pages_of(self, region: RegionPart) -> Sequence[PageWords]:
+        if region.page is None:
+            return self._pages
+        index = region.page - 1 if region.page > 0 else len(self._pages) + region.page
+        return self._pages[index : index + 1] if index >= 0 else []
+
+    def _is_in_region(self, field: FieldPart, candidate: _Candidate) -> bool:
+        if field.region is None:
+            return True
+        box = around(word.box for word in candidate.words)
+        return any(
+            page.number == candidate.page_number and _is_in(field.region, box, page)
+            for page in self._pages_of(field.region)
+        )
+
+    def _find_list(self, field: FieldPart) -> FieldValue:
+        rows = self._rows_in(field.region) if field.region else self._rows
+        return find_list(field, rows, self._labels, self._custom)
+
+
+def _page_texts(rows: Iterable[Row]) -> list[tuple[PageText, dict[int, Row]]]:
+    """The text of each page, a line a row, and the row of each word by its identity."""
+    pages: dict[int, list[Row]] = {}
     for row in rows:
-        pages.setdefault(id(row.page), []).append(row)
-    return ((some[0].page, some) for some in pages.values())
+        pages.setdefault(row.page_index, []).append(row)
+    return [_page_text(some) for some in pages.values()]
 
 
-def _is_under(segment: Segment, label: tuple[float, float, float, float]) -> bool:
-    shared = min(segment.box[2], label[2]) - max(segment.box[0], label[0])
-    return shared > 0
+def _page_text(rows: Sequence[Row]) -> tuple[PageText, dict[int, Row]]:
+    words = [word for row in rows for word in row.words]
+    ends = {id(row.words[-1]): "\n" for row in rows}
+    return PageText(words, ends), {id(word): row for row in rows for word in row.words}
 
 
-def _without_colon(words: Sequence[Word]) -> list[Word]:
-    """The words after a label, without the marks that belong to it."""
-    kept = list(words)
-    while kept and not any(letter.isalnum() or letter in "€$£¥(-\u2212" for letter in kept[0].text):
-        kept.pop(0)
-    return kept
+def _confidence(best: _Candidate, candidates: Sequence[_Candidate]) -> float:
+    read = min(word.confidence for word in best.words)
+    sure = best.score * (_AMBIGUOUS if best.reading.is_ambiguous else 1.0)
+    rivals = (
+        other.reading.value != best.reading.value and best.score - other.score < _RIVAL_SCORE
+        for other in candidates
+    )
+    return min(read * sure * (_RIVALLED if any(rivals) else 1.0), 1.0)
+
+
+def _is_in(region: RegionPart, box: Box, page: PageWords) -> bool:
+    x = (box[0] + box[2]) / 2 / max(page.width_pixels, 1)
+    y = (box[1] + box[3]) / 2 / max(page.height_pixels, 1)
+    return region.left <= x <= region.right and region.top <= y <= region.bottom
+
+
+def _gap(one: Box, other: Box) -> float:
+    """The distance between two boxes from top to bottom."""
+    return max(one[1] - other[3], other[1] - one[3])
 
 
 def _directness(field: FieldPart, before: str, rank: int) -> float:
@@ -375,54 +341,3 @@ def _directness(field: FieldPart, before: str, rank: int) -> float:
     if field.type is not FieldType.TEXT:
         between = sum(word.isalpha() for word in _NOT_WORDS.sub(" ", before).split())
     return (1 - _OTHER_VALUE * min(rank, 10)) * max(1 - _WORD_BETWEEN * between, 0.5)
-
-
-class _Text:
-    """Words as one text, in which each character knows its word."""
-
-    def __init__(self, words: Sequence[Word], ends: Mapping[int, str]):
-        """Put words together.
-
-        Args:
-            words: in order.
-            ends: what comes after a word, by its identity, where it is no space.
-        """
-        parts: list[str] = []
-        self._spans: list[tuple[int, int, Word]] = []
-        at = 0
-        for word in words:
-            parts.append(word.text)
-            self._spans.append((at, at + len(word.text), word))
-            parts.append(ends.get(id(word), " "))
-            at += len(word.text) + 1
-        self.text = "".join(parts)
-
-    def words_of(self, start: int, end: int) -> list[Word]:
-        return [word for first, last, word in self._spans if first < end and last > start]
-
-
-def _spans(field: FieldPart, text: str) -> list[tuple[int, int]]:
-    """Where in a text the value of a field may stand, the likeliest first."""
-    if field.pattern:
-        return list(_matches(field, text))
-    if field.type is FieldType.TEXT:
-        return [(0, len(text))] if text.strip() else []
-    if field.type is FieldType.DATE:
-        return [found.span() for found in DATE.finditer(text)]
-    found = [match for match in NUMBER.finditer(text) if "%" not in match[0]]
-    # The amount of a row stands at its end, before it what it is made of.
-    ordered = found[::-1] if field.type is FieldType.MONEY else found
-    return [match.span() for match in ordered]
-
-
-def _matches(field: FieldPart, text: str) -> Iterator[tuple[int, int]]:
-    pattern = regex.compile(field.pattern)
-    try:
-        for found in pattern.finditer(text, timeout=PATTERN_SECONDS):
-            group = 1 if pattern.groups and found[1] is not None else 0
-            if found.end(group) > found.start(group):
-                yield found.span(group)
-    except TimeoutError:
-        raise LimitExceededError(
-            f"The pattern of {field.name} takes too long. Make it simpler.", field=field.name
-        ) from None

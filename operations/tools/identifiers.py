@@ -16,8 +16,8 @@ from stdnum.no import mva as no_vat
 # (https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address).
 _DOMAIN_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL: Final = re.compile(
-    rf"(?<![\w.+-])[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL}){{1,8}}"
-    r"(?![\w@-])"
+    r"(?<![\w.+-])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64} ?@ ?"
+    rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL}){{1,8}}(?![\w@-])"
 )
 IBAN: Final = re.compile(
     r"(?<!\w)[A-Z]{2}\d{2}(?:[ ]?[A-Z0-9]{4}){2,7}(?:[ ]?[A-Z0-9]{1,4})?(?!\w)"
@@ -38,7 +38,8 @@ _MAX_SEARCHED = 20_000
 
 def read_email(text: str) -> str | None:
     """An address, its domain in lower case; None when it is none."""
-    plain = text.strip().removeprefix("mailto:").strip("<>")
+    # OCR puts spaces around the sign, where no address has any.
+    plain = re.sub(r" ?@ ?", "@", text.strip().removeprefix("mailto:").strip("<>"))
     if len(plain) > 254 or not EMAIL.fullmatch(plain):  # RFC 5321, 4.5.3.1.3
         return None
     name, _, domain = plain.rpartition("@")

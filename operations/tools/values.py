@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -55,6 +55,12 @@ NUMBER = re.compile(
 )
 """A number in running text, with what belongs to it."""
 
+
+def _without_accents(word: str) -> str:
+    """As OCR and typewriters have it."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
 _MONTHS: Final[Mapping[str, int]] = {
     name: number
     for number, names in enumerate(
@@ -74,7 +80,8 @@ _MONTHS: Final[Mapping[str, int]] = {
         ),
         1,
     )
-    for name in names.split()
+    for word in names.split()
+    for name in (word, _without_accents(word))
 }
 
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
@@ -100,6 +107,8 @@ class Custom:
     """`.` or `,`."""
     day_first: bool | None = None
     """Whether 3/4 is the third of April."""
+    currency: str | None = None
+    """The ISO 4217 code of the one currency that it names."""
 
 
 UNKNOWN_CUSTOM = Custom()
@@ -269,12 +278,12 @@ def custom_in(locale: str, document: Custom) -> Custom:
     """
     if not locale:
         return document
-    return Custom(decimal_mark(locale), is_day_first(locale))
+    return replace(document, decimal_mark=decimal_mark(locale), day_first=is_day_first(locale))
 
 
 def custom_of(text: str) -> Custom:
     """How a document writes numbers and dates, by those of them that can only be read one way."""
-    return Custom(_decimal_mark_of(text), _day_first_of(text))
+    return Custom(_decimal_mark_of(text), _day_first_of(text), currency_of(text))
 
 
 def _decimal_mark_of(text: str) -> str | None:
