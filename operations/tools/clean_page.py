@@ -1,4 +1,4 @@
-"""What is done to a page image before OCR, where it pays: straighten, shrink, whiten.
+"""What is done to a page image before OCR, where it pays: straighten, shrink, smooth, whiten.
 
 On skewed pages this takes the errors of tesseract from 5 % of the characters to 0.2 %, under
 noise and uneven light from 47 % to 0.5 %, for a twentieth of the time that the OCR takes.
@@ -134,34 +134,67 @@ def useful_factor(page: Image.Image) -> float:
     return factor if factor <= _WORTHWHILE_FACTOR else 1.0
 
 
-def straightened(page: Image.Image, skew: float, factor: float = 1.0) -> Image.Image:
-    """A page, shrunk and then turned around its middle, on a sheet as large as it then needs.
+def shrunk(page: Image.Image, factor: float) -> Image.Image:
+    """A page at a part of its size.
+
+    Args:
+        page: gray.
+        factor: at most 1.
+    """
+    return page if factor >= 1 else Image.fromarray(_shrunk(_pixels(page), factor))
+
+
+def straightened(page: Image.Image, skew: float) -> Image.Image:
+    """A page turned around its middle, on a white sheet as large as it then needs.
 
     Args:
         page: gray.
         skew: degrees, counter-clockwise.
-        factor: of its size, at most 1.
     """
-    if not skew and factor >= 1:
+    if not skew:
         return page
-    pixels = _shrunk(_pixels(page), factor)
-    if skew:
-        height, width = pixels.shape
-        turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0))
-        cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
-        across, down = round(width * cos + height * sin), round(width * sin + height * cos)
-        turn[:, 2] += (across - width) / 2, (down - height) / 2
-        pixels = _gray(
-            cv2.warpAffine(
-                pixels,
-                turn,
-                (across, down),
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=(255,),
-            )
+    pixels = _pixels(page)
+    height, width = pixels.shape
+    turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0))
+    cos, sin = abs(turn[0, 0]), abs(turn[0, 1])
+    across, down = round(width * cos + height * sin), round(width * sin + height * cos)
+    turn[:, 2] += (across - width) / 2, (down - height) / 2
+    pixels = _gray(
+        cv2.warpAffine(
+            pixels,
+            turn,
+            (across, down),
+            flags=cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(255,),
         )
+    )
     return Image.fromarray(pixels)
+
+
+_GRAIN_LEVELS = ((16.0, 1.3), (6.0, 1.0))
+"""From so many levels of grain on, pixels are blended over so many pixels."""
+
+_GRAIN_ROWS = 16
+"""Of so many rows, one is looked at."""
+
+
+def without_grain(page: Image.Image) -> Image.Image:
+    """A page without the grain of a bad camera or scanner; one that has none stays as it is.
+
+    Tesseract sees letters in grain: without this it reads nothing that is right.
+
+    Args:
+        page: gray.
+    """
+    pixels = _pixels(page)
+    # The median over the page, nearly all of which is paper: letters do not count.
+    apart = cv2.absdiff(pixels, cv2.medianBlur(pixels, 3))[::_GRAIN_ROWS]
+    grain = float(np.median(apart))
+    blend = next((pixels for level, pixels in _GRAIN_LEVELS if grain >= level), None)
+    if blend is None:
+        return page
+    return Image.fromarray(_gray(cv2.GaussianBlur(pixels, (0, 0), blend)))
 
 
 _PAPER_REDUCTION = 8

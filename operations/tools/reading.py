@@ -10,7 +10,14 @@ from PIL import Image, ImageChops
 from pydantic import BaseModel, ConfigDict
 
 from operations.tools import images, pdf, tesseract
-from operations.tools.clean_page import skew_degrees, straightened, useful_factor, whiten
+from operations.tools.clean_page import (
+    shrunk,
+    skew_degrees,
+    straightened,
+    useful_factor,
+    whiten,
+    without_grain,
+)
 from operations.tools.file_type import PDF, readable_type
 from operations.tools.invisible_text import LayerPlace, write_layer
 from operations.tools.job import page_done
@@ -213,12 +220,14 @@ def _attempts(
     base: Path,
     each_page: Callable[[], None] = lambda: None,
 ) -> list[_Attempt]:
-    skews = [skew_degrees(picture.page) for picture in pictures]
     pages: list[tesseract.PageImage] = []
-    for picture, skew in zip(pictures, skews, strict=True):
-        factor = useful_factor(picture.page)
-        page = whiten(straightened(picture.page, skew, factor))
+    skews: list[float] = []
+    for picture in pictures:
+        page = without_grain(picture.page)
+        skew, factor = skew_degrees(page), useful_factor(page)
+        page = whiten(straightened(shrunk(page, factor), skew))
         pages.append(tesseract.PageImage(page, picture.dpi * factor))
+        skews.append(skew)
     read = tesseract.recognize_all(
         pages, languages=orders.languages, base=base, each_page=each_page
     )

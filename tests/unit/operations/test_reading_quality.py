@@ -1,0 +1,95 @@
+"""Pages with known text are read better than tesseract reads the same image by itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.character_errors import error_count, error_rate
+from benchmarks.scans import Damage, Gray, rendered, scanned, typeset
+from operations import read_pages
+from operations.read_pages import ReadPagesParams
+from operations.tools import tesseract
+from operations.tools.clean_page import straightened, useful_factor, without_grain
+from store.fields import PageWords, Word
+
+LINES = [
+    "The quick brown fox jumps over the lazy dog, and pays 1,204.50",
+    "for its trouble. Whoever keeps a bear pays more: 93,000 a year.",
+    "",
+    "Please deliver 48 boxes to 17 Harbour Road before 6 October,",
+    "and send the invoice (number 2026-0311) to the address above.",
+    "Nothing here is broken at the end of a line, so that each word",
+    "can be compared with what was printed.",
+]
+DPI = 200
+BETTER = 0.8
+"""Of the errors of plain tesseract at most, where something is wrong with the page."""
+
+
+def page(damage: Damage, dpi: int = DPI) -> Gray:
+    top = rendered(typeset([LINES]), dpi)[0][: 3 * dpi]
+    return scanned(np.ascontiguousarray(top), damage, 7)
+
+
+def said(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("damage", "limit", "most"),
+    [
+        (Damage(), 1.0, 0.01),
+        (Damage(skew_degrees=2), 1.0, 0.01),
+        (Damage(noise=30, shadow=0.35), BETTER, 0.02),
+        # The edge of gray paper that was turned onto a white sheet is read as a few letters.
+        (Damage(noise=30, skew_degrees=2, shadow=0.35), BETTER, 0.1),
+    ],
+    ids=["clean", "skewed", "noisy", "both"],
+)
+async def test_a_page_is_read_no_worse_than_by_tesseract_alone(
+    damage: Damage, limit: float, most: float, tmp_path: Path, out: Path
+) -> None:
+    image = Image.fromarray(page(damage))
+    plain = tesseract.recognize(image, languages=["eng"], dpi=DPI, base=tmp_path / "plain")
+    path = tmp_path / "page.png"
+    image.save(path, dpi=(DPI, DPI))
+    result = await read_pages.fn(path, ReadPagesParams(dpi=DPI), folder=out)
+    read = PageWords.model_validate_json((out / result.pages[0].words_file).read_bytes())
+    right = " ".join(LINES)
+    errors = error_rate(said(read.words), right)
+    assert errors <= limit * error_rate(said(plain.words), right)
+    assert errors <= most
+
+
+def test_large_print_is_shrunk_and_small_print_is_not() -> None:
+    assert useful_factor(Image.fromarray(page(Damage(), 300))) < 0.85
+    assert useful_factor(Image.fromarray(page(Damage(), 150))) == 1
+    assert useful_factor(Image.new("L", (600, 800), 255)) == 1
+
+
+def test_grain_is_taken_off_and_a_clean_page_stays_as_it_is() -> None:
+    clean = Image.fromarray(page(Damage()))
+    assert without_grain(clean) is clean
+    noisy = Image.fromarray(page(Damage(noise=38)))
+    rough, smooth = (
+        float(np.asarray(image, np.float32)[:40].std()) for image in (noisy, without_grain(noisy))
+    )
+    assert smooth < rough / 2
+
+
+def test_a_straightened_page_has_room_for_its_corners() -> None:
+    sheet = Image.new("L", (400, 600), 255)
+    assert straightened(sheet, 2.0).size == (421, 614)
+    assert straightened(sheet, 0.0) is sheet
+
+
+@pytest.mark.parametrize(
+    ("read", "right", "count"),
+    [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3)],
+)
+def test_errors_are_counted_in_characters(read: str, right: str, count: int) -> None:
+    assert error_count(read, right) == count
+    assert error_rate("a \u201cb\u201d", 'a\n"b"') == 0
