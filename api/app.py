@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import health, problems, review_pages
+from api import health, problems, review_pages, schemas
 from api.bodies import BodyLimit
 from api.v1 import events, files, operations, projects, tasks, webhooks
 from flows.deliver_webhooks import run_deliverer
@@ -53,7 +53,7 @@ TAGS = [
 RESTART_SECONDS = 1.0
 """Before something that runs in the background and broke is started again."""
 
-SURFACES = (files, tasks, operations, events, webhooks, projects, health)
+SURFACES = (files, tasks, operations, events, webhooks, projects, schemas, health)
 
 
 def create_app(*, run_background: bool = True) -> FastAPI:
@@ -126,9 +126,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _keep_nulls(document)
-        schemas = document["components"]["schemas"]
+        shapes = document["components"]["schemas"]
         for shape in (problems.Problem, tasks.TaskBody, projects.ProjectBody):
-            schemas[shape.__name__] = shape.model_json_schema()
+            shapes[shape.__name__] = shape.model_json_schema()
         app.openapi_schema = document
     return app.openapi_schema
 

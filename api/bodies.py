@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -108,6 +108,32 @@ async def parts_of(request: Request) -> list[tuple[str, str | UploadFile]]:
     return form.multi_items()
 
 
+async def names_in_form(request: Request) -> set[str]:
+    """The names of the parts of a form."""
+    return {name for name, _ in await parts_of(request)}
+
+
+async def read_fields(request: Request, model: type[M]) -> M:
+    """The fields of a form without a file, as a model.
+
+    Raises:
+        RequestValidationError: a field is missing, unknown, or not valid.
+    """
+    try:
+        return model.model_validate(_fields_of(await parts_of(request)))
+    except ValidationError as error:
+        found = [one | {"loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+def _fields_of(parts: Sequence[tuple[str, str | UploadFile]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in parts:
+        # Sent twice, a field is a list, and the model says that it takes none.
+        fields[name] = [fields[name], value] if name in fields else value
+    return fields
+
+
 async def read_form(request: Request, model: type[M]) -> tuple[Upload, M]:
     """The file of a form, and its other fields as a model.
 
@@ -115,14 +141,14 @@ async def read_form(request: Request, model: type[M]) -> tuple[Upload, M]:
         RequestValidationError: a field is missing, unknown, or not valid.
         EmptyFileError: the file has no bytes.
     """
-    fields: dict[str, Any] = {}
     upload = None
+    others: list[tuple[str, str | UploadFile]] = []
     for name, value in await parts_of(request):
         if name == "file" and isinstance(value, UploadFile):
             upload = Upload(value.filename or "", value)
         else:
-            # Sent twice, a field is a list, and the model says that it takes none.
-            fields[name] = [fields[name], value] if name in fields else value
+            others.append((name, value))
+    fields = _fields_of(others)
     errors: list[Any] = []
     if upload is None:
         fields.pop("file", None)

@@ -263,12 +263,12 @@ async def submit_process(
         task.task_metadata = dict(metadata or {})
         task.callback_url = check_url(callback_url) if callback_url else None
         if data is not None:
-            _must_take(content, "data")
+            must_take(content, "data")
             if faults := faults_of(content.blocks, data, is_final=False):
                 raise FieldsInvalidError(fields=faults)
             task.task_data, task.source = normal(data), source
         else:
-            _must_take(content, "file")
+            must_take(content, "file")
             if file is None:
                 if file_id is None:
                     raise InputError("A task needs a file: send one or name one.")
@@ -281,7 +281,7 @@ async def submit_process(
         return await _take_in(session, caller, task)
 
 
-def _must_take(project: ProjectFile, given: str) -> None:
+def must_take(project: ProjectFile, given: str) -> None:
     """Refuse what is not for the project.
 
     Raises:
@@ -335,7 +335,7 @@ async def submit_rows(
     async with changing() as session:
         found, version = await find_project(session, caller, project)
         content = parse_project_file(version.source)
-        _must_take(content, "data")
+        must_take(content, "data")
         tasks: list[Task] = []
         for row in rows:
             if faults := faults_of(content.blocks, row, is_final=False):
@@ -910,6 +910,6 @@ async def _write_values(
     for name, value in values.items():
         field, old = part.field(name), before.get(name)
         if field is not None and (old is None or value not in (old.value, old.text)):
-            after[name] = typed(field, value)
+            after[name] = typed(field, value, old)
     document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
     return {name for name in after if after[name] != before.get(name)}

@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("api.cli.servers:up", "Run all of Papertray on this machine, until Ctrl-C."),
     "demo": ("api.cli.demo:demo", "Take the sample documents through, from start to results."),
     "submit": ("api.cli.submit:submit", "Send files to a project."),
+    "import": ("api.cli.import_rows:import_rows", "Make tasks of the rows of a table."),
     "tasks": ("api.cli.tasks:app", "See tasks, decide on them, end them."),
     "projects": ("api.cli.projects:app", "See and install projects."),
     "webhooks": ("api.cli.webhooks:app", "See and set who is told of events."),

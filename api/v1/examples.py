@@ -19,6 +19,8 @@ _OURS: Final[Mapping[str, Any]] = {
     "name": "",
     "project": None,
     "metadata": {},
+    "data": None,
+    "source": "",
     "claimed_by": None,
     "review": None,
     "progress": {"current": 1, "total": 1, "step": "extract-text"},
@@ -79,6 +81,7 @@ TASK_IN_REVIEW: Final[Mapping[str, Any]] = {
     "claimed_by": "ada@example.com",
     "review": {
         "round": 1,
+        "step": "extract",
         "reason": "to be confirmed: total",
         "due_at": "2021-05-17T10:05:00Z",
     },
@@ -92,6 +95,9 @@ DOCUMENTS: Final[Mapping[str, Any]] = {
             "number": 1,
             "document_type": "invoice",
             "page_numbers": [1],
+            "pages_confidence": 1.0,
+            "type_confidence": 0.96,
+            "group_number": None,
             "fields": {
                 "total": {
                     "name": "total",
@@ -120,6 +126,12 @@ DOCUMENTS: Final[Mapping[str, Any]] = {
             "image": "http://127.0.0.1:8460/v1/tasks/task_euyrvozb9302uwhq/pages/1/image",
         }
     ],
+}
+
+IMPORTED: Final[Mapping[str, Any]] = {
+    "count": 2,
+    "refused_count": 1,
+    "refused": [{"line": 3, "column": "email", "reason": "must be an e-mail address"}],
 }
 
 OUTPUT: Final[Mapping[str, Any]] = {

@@ -7,15 +7,25 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import col, select
 
-from api.auth import ProjectEditor, ProjectReader
-from api.bodies import Text, media_type, read_json, storable_text
+from api.auth import ProjectEditor, ProjectReader, TaskCreator
+from api.bodies import Text, media_type, read_form, read_json, storable_text
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.lists import PROJECTS, From, Listed, Take
 from api.v1.route import V1Route
 from flows import verbs
+from flows.import_table import import_table
+from operations.tools.scratch import scratch_folder
 from store.database import database
-from store.errors import ForbiddenError, NotFoundError, ProjectFileError, UnauthenticatedError
+from store.errors import (
+    EmptyFileError,
+    FileTooLargeError,
+    ForbiddenError,
+    NotFoundError,
+    ProjectFileError,
+    StorageFullError,
+    UnauthenticatedError,
+)
 from store.finding import find_project
 from store.models import ProjectVersion
 
@@ -76,6 +86,65 @@ async def _text_of(request: Request) -> str:
     except ValueError:
         problem = {"type": "text", "loc": ("body",), "msg": "Text in UTF-8 is expected"}
         raise RequestValidationError([problem]) from None
+
+
+class ImportForm(BaseModel):
+    """What is sent beside a table."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    ignore_unknown: bool = False
+
+
+@router.post(
+    "/{name}/import",
+    status_code=201,
+    summary="Import a table",
+    responses={
+        201: examples.answer("What became of its rows.", examples.IMPORTED),
+        **described(
+            UnauthenticatedError,
+            ForbiddenError,
+            NotFoundError,
+            FileTooLargeError,
+            415,
+            422,
+            EmptyFileError,
+            StorageFullError,
+        ),
+    },
+    openapi_extra=examples.form(
+        {
+            "file": {
+                "type": "string",
+                "format": "binary",
+                "description": "CSV, or JSON Lines where its name ends in .jsonl or .ndjson.",
+            },
+            "ignore_unknown": {
+                "type": "boolean",
+                "description": "Leave out columns that are no blocks of the project, which else"
+                " make the table refused.",
+            },
+        },
+        required=["file"],
+        example={},
+    ),
+)
+async def import_rows(name: ProjectName, request: Request, caller: TaskCreator) -> words.Imported:
+    """Make a task of each row of a table; the columns are named like the blocks of the project.
+
+    Rows that do not fit are told of, with line, column and reason; all others become tasks.
+    """
+    upload, form = await read_form(request, ImportForm)
+    with scratch_folder() as folder:
+        path = folder / "table"
+        with path.open("wb") as file:
+            async for chunk in upload.chunks():
+                file.write(chunk)
+        facts = await import_table(
+            caller, name, path, source=upload.name, ignore_unknown=form.ignore_unknown
+        )
+    return words.Imported.model_validate(facts.model_dump())
 
 
 @router.get(

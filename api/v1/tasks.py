@@ -6,12 +6,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, func
 from sqlmodel import col, select
 
 from api.auth import TaskCreator, TaskEditor, TaskReader
-from api.bodies import JsonField, JsonObject, Text, Url, UtcTime, media_type, read_form, read_json
+from api.bodies import (
+    JsonField,
+    JsonObject,
+    Text,
+    Url,
+    UtcTime,
+    media_type,
+    names_in_form,
+    read_fields,
+    read_form,
+    read_json,
+)
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.files import send_blob, stored
@@ -49,6 +60,7 @@ MAX_TEXT_CHARACTERS = 2000
 Name = Annotated[Text, Field(max_length=255)]
 Reason = Annotated[Text, Field(max_length=MAX_TEXT_CHARACTERS)]
 DocumentNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+PageNumberInBody = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 _READING: tuple[type[PapertrayError] | int, ...] = (
     UnauthenticatedError,
@@ -73,11 +85,19 @@ class TaskForm(_Body):
     callback_url: Url | None = None
 
 
-class TaskBody(_Body):
-    """A task on a file that was sent before."""
+class DataForm(TaskForm):
+    """What is sent of a task of data."""
 
-    input: Text
-    """Id of the file."""
+    data: JsonField
+
+
+class TaskBody(_Body):
+    """A task on a file that was sent before, or on data."""
+
+    input: Text | None = None
+    """Id of the file; or else"""
+    data: JsonObject | None = None
+    """Values by the names of the blocks of the project, where that takes data and no file."""
     project: Text
     """Name of the project."""
     name: Name = ""
@@ -87,23 +107,63 @@ class TaskBody(_Body):
     callback_url: Url | None = None
     """Address that is told of the end of the task, by a POST of the event."""
 
+    @model_validator(mode="after")
+    def _is_about_one_thing(self) -> "TaskBody":
+        if (self.input is None) == (self.data is None):
+            raise ValueError("Give either `input`, the id of a file, or `data`")
+        return self
+
+
+class DocumentValues(_Body):
+    """Values of one document."""
+
+    number: DocumentNumber
+    """Of the document, 1-based."""
+    values: JsonObject
+    """Field name and value."""
+
+
+Documents = Annotated[list[DocumentValues], Field(max_length=2000)]
+
+
+class ArrangedDocument(_Body):
+    """A document, as a person says that it is."""
+
+    page_numbers: list[PageNumberInBody] = Field(min_length=1, max_length=10_000)
+    """Its pages in the input, 1-based."""
+    document_type: Text
+    """One of the types of the project, or `unknown`."""
+
+
+class ArrangeBody(_Body):
+    """Which documents a file has."""
+
+    documents: list[ArrangedDocument] = Field(min_length=1, max_length=2000)
+    """In order; pages that are in none are dropped."""
+    note: Reason = ""
+    """Kept with the task."""
+
 
 class SaveBody(_Body):
     """Values that a person typed."""
 
-    values: JsonObject
-    """Field name and value; fields that are left out stay as they are."""
+    values: JsonObject = {}
+    """Field or block name and value; those that are left out stay as they are."""
     document_number: DocumentNumber = 1
     """Whose fields they are, 1-based."""
+    documents: Documents = []
+    """Values of further documents."""
 
 
 class CompleteBody(_Body):
     """The decision that the data is right."""
 
     values: JsonObject = {}
-    """Last corrections: field name and value."""
+    """Last corrections: field or block name and value."""
     document_number: DocumentNumber = 1
     """Whose fields they are, 1-based."""
+    documents: Documents = []
+    """Last corrections of further documents."""
     note: Reason = ""
     """Kept with the task."""
 
@@ -157,6 +217,11 @@ class ReportBody(_Body):
                             "description": "What people call the task; the name of the file when"
                             " omitted.",
                         },
+                        "data": {
+                            "type": "string",
+                            "description": "In the place of a file: a JSON object, values by the"
+                            " names of the blocks of the project.",
+                        },
                         "metadata": {
                             "type": "string",
                             "description": "A JSON object to keep with the task.",
@@ -167,7 +232,7 @@ class ReportBody(_Body):
                             "description": "Address that is told of the end of the task.",
                         },
                     },
-                    required=["file", "project"],
+                    required=["project"],
                     example={"project": "invoices", "metadata": '{"order": "4711"}'},
                 )["requestBody"]["content"],
                 "application/json": {
@@ -183,7 +248,7 @@ class ReportBody(_Body):
     },
 )
 async def send_task(request: Request, caller: TaskCreator) -> words.Task:
-    """Take in a document: a new one as a form, or one that was sent before as JSON.
+    """Take in a document: a new one as a form, or one that was sent before as JSON; or data.
 
     The answer comes as soon as the task is safe on disk, whether or not Prefect can be reached;
     the task is worked on after it.
@@ -195,9 +260,24 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
                 caller,
                 project=body.project,
                 file_id=body.input,
+                data=body.data,
+                source="api" if body.data is not None else "",
                 name=body.name,
                 metadata=body.metadata,
                 callback_url=body.callback_url,
+            )
+        )
+    if "data" in (names := await names_in_form(request)) and "file" not in names:
+        data = await read_fields(request, DataForm)
+        return words.task_of(
+            await verbs.submit_process(
+                caller,
+                project=data.project,
+                data=data.data,
+                source="api",
+                name=data.name,
+                metadata=data.metadata,
+                callback_url=data.callback_url,
             )
         )
     upload, form = await read_form(request, TaskForm)
@@ -457,7 +537,15 @@ async def save_values(
     body: Annotated[SaveBody, examples.body({"values": {"total": "119.00"}})],
 ) -> words.Task:
     """Keep what a person typed, valid or not, without deciding anything."""
-    return words.task_of(await verbs.save(caller, task_id, body.values, body.document_number))
+    return words.task_of(
+        await verbs.save(
+            caller,
+            task_id,
+            body.values,
+            body.document_number,
+            documents={one.number: one.values for one in body.documents},
+        )
+    )
 
 
 @router.post(
@@ -484,8 +572,49 @@ async def complete_task(
     """
     body = body or CompleteBody()
     return words.task_of(
-        await verbs.complete(caller, task_id, body.values, body.note, body.document_number)
+        await verbs.complete(
+            caller,
+            task_id,
+            body.values,
+            body.note,
+            body.document_number,
+            documents={one.number: one.values for one in body.documents},
+        )
     )
+
+
+@router.post(
+    "/{task_id}/arrange",
+    summary="Arrange the documents of a task",
+    responses=_changed(
+        "The task; the fields of its documents are looked for.",
+        AlreadyClaimedError,
+        AlreadyDecidedError,
+        IllegalTransitionError,
+        also=[FieldsInvalidError],
+    ),
+)
+async def arrange_task(
+    task_id: TaskId,
+    caller: TaskEditor,
+    body: Annotated[
+        ArrangeBody,
+        examples.body(
+            {
+                "documents": [
+                    {"page_numbers": [1, 2], "document_type": "invoice"},
+                    {"page_numbers": [3], "document_type": "receipt"},
+                ]
+            }
+        ),
+    ],
+) -> words.Task:
+    """Decide which documents a file has: the pages and the type of each.
+
+    Their fields are then looked for; a document that was found like this keeps its values.
+    """
+    documents = [verbs.Arranged(one.page_numbers, one.document_type) for one in body.documents]
+    return words.task_of(await verbs.arrange(caller, task_id, documents, body.note))
 
 
 @router.post(

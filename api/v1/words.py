@@ -65,6 +65,8 @@ class Review(_Shape):
 
     round: int
     """Counts the waits of the task, from 1."""
+    step: str
+    """What is looked at: `sort` (which documents there are) or `extract` (their values)."""
     reason: str
     """Why somebody must look, or had to."""
     due_at: datetime | None
@@ -111,6 +113,10 @@ class Task(_Shape):
     project: str | None
     metadata: dict[str, Any]
     """What the caller wants to keep with the task."""
+    data: dict[str, Any] | None
+    """Values by the blocks of its project, where it has data; null where it has a file."""
+    source: str
+    """How its data came: `api`, `manual`, or the name of the table it was a row of."""
     claimed_by: str | None
     """Who holds the task now."""
     review: Review | None
@@ -129,6 +135,12 @@ class Document(_Shape):
     document_type: str
     page_numbers: list[int]
     """Its pages in the input, 1-based."""
+    pages_confidence: float
+    """0..1: how sure it is that these pages are one document."""
+    type_confidence: float
+    """0..1: how sure it is that it is of this type."""
+    group_number: int | None
+    """Documents with the same number belong together; null where none are looked for."""
     fields: dict[str, FieldValue]
     """By name: value, text, confidence, place on the page, and what is wrong with it."""
 
@@ -229,6 +241,26 @@ class Attempt(_Shape):
     """How long it took."""
 
 
+class RefusedRow(_Shape):
+    """A row of a table that became no task."""
+
+    line: int
+    """On which it begins, 1-based."""
+    column: str
+    """Name of the column; empty where it is about all of the row."""
+    reason: str
+
+
+class Imported(_Shape):
+    """What became of a table."""
+
+    count: int
+    """How many rows became tasks."""
+    refused_count: int
+    refused: list[RefusedRow]
+    """The first thousand of them."""
+
+
 class Project(_Shape):
     """A named way of treating documents."""
 
@@ -270,8 +302,15 @@ def task_of(row: models.Task) -> Task:
         # A project keeps its name, so the one that the task was made with is the one it has.
         project=row.parameters.get("project") if is_project_task else None,
         metadata=row.task_metadata if is_project_task else {},
+        data=row.task_data,
+        source=row.source,
         claimed_by=holder(row),
-        review=Review(round=row.review_round, reason=row.review_reason, due_at=row.review_due_at)
+        review=Review(
+            round=row.review_round,
+            step=row.review_step,
+            reason=row.review_reason,
+            due_at=row.review_due_at,
+        )
         if row.review_round
         else None,
         progress=Progress(current=row.progress_current, total=row.progress_total, step=row.step),
@@ -298,6 +337,9 @@ def documents_of(
                 number=row.number,
                 document_type=row.document_type,
                 page_numbers=row.page_numbers,
+                pages_confidence=row.pages_confidence,
+                type_confidence=row.type_confidence,
+                group_number=row.group_number,
                 fields=field_values(row),
             )
             for row in documents

@@ -55,6 +55,13 @@ async def project(client: Client) -> str:
     return "invoices"
 
 
+async def data_project(client: Client) -> str:
+    source = "name: moderation\nblocks: [{name: comment, type: text}]\n"
+    answer = await client.post("/v1/projects", json={"source": source})
+    assert answer.status_code == 201, answer.text
+    return "moderation"
+
+
 async def webhook(client: Client) -> str:
     answer = await client.post("/v1/webhooks", json={"url": "https://example.com/hook"})
     assert answer.status_code == 201, answer.text
@@ -101,6 +108,10 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/v1/tasks/{task_id}/release"): Call(in_review),
     ("post", "/v1/tasks/{task_id}/save"): Call(in_review, {"json": {"values": {"total": "9"}}}),
     ("post", "/v1/tasks/{task_id}/complete"): Call(in_review),
+    ("post", "/v1/tasks/{task_id}/arrange"): Call(
+        in_review,
+        {"json": {"documents": [{"page_numbers": [1], "document_type": "invoice"}]}},
+    ),
     ("post", "/v1/tasks/{task_id}/discard"): Call(in_review),
     ("post", "/v1/tasks/{task_id}/report"): Call(queued, {"json": {"issues": [{"a": 1}]}}),
     ("post", "/v1/tasks/{task_id}/unlock"): Call(completed),
@@ -120,6 +131,9 @@ CALLS: dict[tuple[str, str], Call] = {
     ),
     ("post", "/v1/projects"): Call(send={"json": {"source": PROJECT}}, status=201),
     ("get", "/v1/projects"): Call(project),
+    ("post", "/v1/projects/{name}/import"): Call(
+        data_project, {"files": {"file": ("table.csv", b"comment\nnice\n")}}, 201
+    ),
     ("get", "/v1/projects/{name}"): Call(project),
 }
 
