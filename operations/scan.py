@@ -59,7 +59,9 @@ async def scan(source: Path, params: ScanParams, *, folder: Path) -> ScanResult:
         documents += [
             ScannedDocument(
                 page_number=picture.page_number,
-                vertices=one.vertices and [Vertex(x=x, y=y) for x, y in one.vertices],
+                vertices=None
+                if one.vertices is None
+                else [Vertex(x=x, y=y) for x, y in one.vertices],
             )
             for one in made
         ]

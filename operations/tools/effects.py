@@ -35,6 +35,7 @@ _DEEPEST_SHADOW = 0.3
 _BLACK, _WHITE = 70, 218
 """Levels of 0..255 that become black and white, once the paper is 255."""
 
+_NOISE_PIXELS = 0.6
 _SHARPEN = 0.7
 
 
@@ -56,7 +57,8 @@ def scanner(page: Pixels) -> Pixels:
     lightest = float(np.quantile(paper, 0.95))
     paper = np.maximum(paper, max(1, round(_DEEPEST_SHADOW * lightest))).astype(np.uint8)
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
-    even = cv2.divide(gray, paper, scale=255)
+    # The noise of the sensor, which is strongest where a shadow was made light, goes first.
+    even = cv2.GaussianBlur(cv2.divide(gray, paper, scale=255), (0, 0), _NOISE_PIXELS)
     soft = cv2.GaussianBlur(even, (0, 0), 1.2)
     sharp = cv2.addWeighted(even, 1 + _SHARPEN, soft, -_SHARPEN, 0)
     steps = (np.arange(256) - _BLACK) * (255 / (_WHITE - _BLACK))

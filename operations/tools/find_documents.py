@@ -14,11 +14,12 @@ from itertools import combinations, pairwise
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 cv2.setNumThreads(1)  # one slot is one core
 
-Pixels = NDArray[np.uint8]
+Pixels = MatLike
 Points = NDArray[np.float64]
 """Shape (n, 2): x, y in pixels; (0, 0) is the outer corner of the first pixel."""
 
@@ -124,7 +125,7 @@ def _masks(lab: Pixels) -> Iterator[Pixels]:
     light = cv2.medianBlur(cv2.morphologyEx(lab[:, :, 0], cv2.MORPH_CLOSE, letters), 5)
     dark = cv2.medianBlur(cv2.morphologyEx(lab[:, :, 0], cv2.MORPH_OPEN, letters), 5)
     colours = [cv2.medianBlur(lab[:, :, n], 7) for n in (1, 2)]
-    away = cv2.absdiff(colours[0], 128).astype(np.uint16) + cv2.absdiff(colours[1], 128)
+    away = sum((np.abs(plane.astype(np.int16) - 128) for plane in colours), np.int16(0))
     chroma = cv2.morphologyEx(np.minimum(away, 255).astype(np.uint8), cv2.MORPH_OPEN, letters)
     small = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     for plane in (light, dark, chroma, *colours):
@@ -136,7 +137,7 @@ def _masks(lab: Pixels) -> Iterator[Pixels]:
     for low, high in ((12, 30), (25, 60), (50, 120)):
         edges = cv2.Canny(light, low, high, L2gradient=True)
         for plane in colours:
-            edges |= cv2.Canny(plane, low, high, L2gradient=True)
+            edges = cv2.bitwise_or(edges, cv2.Canny(plane, low, high, L2gradient=True))
         for thickness in (3, 7):
             block = np.ones((thickness, thickness), np.uint8)
             # What the edges close off, grown back to where the edges are.
@@ -449,12 +450,12 @@ def _both_sides(
     return inside, outside, is_there
 
 
-def _sampled(pixels: NDArray[np.generic], places: Points) -> NDArray[np.float32]:
+def _sampled(pixels: Pixels, places: Points) -> NDArray[np.float32]:
     """The values at places, between pixels too; shape (n, channels)."""
     at = (places - 0.5).astype(np.float32)
     # remap() takes no picture of more than 32,767 rows: the places go in a single one.
     values = cv2.remap(
-        np.asarray(pixels),
+        pixels,
         at[None, :, 0],
         at[None, :, 1],
         cv2.INTER_LINEAR,

@@ -14,6 +14,12 @@ from sqlmodel import col
 from flows import steps, verbs
 from flows.steps import names_of_made
 from flows.task_run import TaskRun
+from operations.detect_documents import (
+    BoundingBox,
+    DetectDocumentsResult,
+    FoundDocument,
+    Vertex,
+)
 from operations.registry import OPERATIONS, Blob, MadeFiles, Params
 from store.access import Caller
 from store.blobs import blobs
@@ -116,6 +122,31 @@ async def test_a_file_that_was_made_is_told_of_as_scan_documents_does(
     }
     assert (file.role, file.sha256) == ("generated", picture.sha256)
     assert await blobs().read(file.blob) == await blobs().read(picture.blob)
+
+
+async def test_a_document_that_was_found_is_told_with_the_file_it_is_in(
+    alice: Caller, picture: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = FoundDocument(
+        bounding_box=BoundingBox(left=1, top=2, width=8, height=7),
+        vertices=[Vertex(x=x, y=y) for x, y in ((1, 2), (9, 2), (9, 9), (1, 9))],
+    )
+
+    async def detect(source: Any, params: Params, *, folder: Blob) -> DetectDocumentsResult:
+        return DetectDocumentsResult(documents=[found])
+
+    row = replace(OPERATIONS["copy"], task=detect, takes_many=False)  # pyright: ignore[reportArgumentType]  # called like one
+    monkeypatch.setitem(OPERATIONS, "copy", row)
+    task = await done(alice, input=picture.id)
+    assert task.result == {
+        "documents": [
+            {
+                "bounding_box": {"left": 1, "top": 2, "width": 8, "height": 7},
+                "vertices": [{"x": x, "y": y} for x, y in ((1, 2), (9, 2), (9, 9), (1, 9))],
+                "file_id": picture.id,
+            }
+        ]
+    }
 
 
 async def test_each_file_that_was_made_is_an_event_and_in_order(

@@ -1,5 +1,7 @@
 """Images in other formats: the same size, the same colours, upright, nothing of the metadata."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,37 +37,36 @@ def are_near(found: Any, expected: Any, tolerance: int = 6) -> bool:
     return bool(np.abs(np.array(found, int) - np.array(expected, int)).max() <= tolerance)
 
 
-async def converted(image: Path, out: Path, kind: str = "png", **more: Any) -> Image.Image:
+async def converted(source: Path, out: Path, kind: str = "png", **more: Any) -> Image.Image:
     quality = {} if kind == "png" else {"quality": 95}
     params = ConvertParams(target_format=f"image/{kind}", **{**quality, **more})  # pyright: ignore[reportArgumentType]
-    result = await convert.fn(image, params, folder=out)
+    result = await convert.fn(source, params, folder=out)
     assert len(result.files) == 1
     with Image.open(out / result.files[0]) as image:
         image.load()
         return image
 
 
-SAVED: dict[str, Any] = {
-    "palette.png": lambda path: quarters().quantize(8).save(path),
-    "alpha.png": lambda path: quarters().convert("RGBA").save(path),
-    "alpha.webp": lambda path: quarters().convert("RGBA").save(path, lossless=True),
-    "rgb.tif": lambda path: quarters().save(path, compression="tiff_lzw"),
-    "cmyk.tif": lambda path: quarters().convert("CMYK").save(path),
-    "cmyk.jpg": lambda path: quarters().convert("CMYK").save(path, quality=98),
-    "ycc.jpg": lambda path: quarters().save(path, quality=98, subsampling=0),
-    "turned.jpg": lambda path: _turned(path),
-    "turned.png": lambda path: _turned(path),
+def _saved(image: Image.Image, path: Path, **how: Any) -> None:
+    image.save(path, **how)
+
+
+# As a camera that was held upright saves it: lying, and a note that it is.
+LYING = quarters().transpose(Image.Transpose.ROTATE_90)
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+
+SAVED: dict[str, Callable[[Path], None]] = {
+    "palette.png": partial(_saved, quarters().quantize(8)),
+    "alpha.png": partial(_saved, quarters().convert("RGBA")),
+    "alpha.webp": partial(_saved, quarters().convert("RGBA"), lossless=True),
+    "rgb.tif": partial(_saved, quarters(), compression="tiff_lzw"),
+    "cmyk.tif": partial(_saved, quarters().convert("CMYK")),
+    "cmyk.jpg": partial(_saved, quarters().convert("CMYK"), quality=98),
+    "ycc.jpg": partial(_saved, quarters(), quality=98, subsampling=0),
+    "turned.jpg": partial(_saved, LYING, exif=TURNED, quality=98, subsampling=0),
+    "turned.png": partial(_saved, LYING, exif=TURNED),
 }
-
-
-def _turned(path: Path) -> None:
-    """As a camera that was held upright saves it: lying, and a note that it is."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    lying = quarters().transpose(Image.Transpose.ROTATE_90)
-    lying.save(
-        path, exif=exif, **({"quality": 98, "subsampling": 0} if path.suffix == ".jpg" else {})
-    )
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
