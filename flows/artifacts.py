@@ -66,7 +66,7 @@ async def show_fields(documents: Sequence[tuple[int, dict[str, FieldValue]]]) ->
         {
             "document": number,
             "field": value.label,
-            "value": "" if value.value is None else str(value.value),
+            "value": "" if value.value is None else value.shown,
             "confidence": f"{value.confidence:.0%}",
             "check": value.message or ("please confirm" if value.needs_confirmation else "ok"),
         }

@@ -25,6 +25,9 @@ PATTERN_SECONDS = 1.0
 MAX_ROWS = 5000
 """Of a table or list that is typed or sent."""
 
+MAX_ROWS_CHARACTERS = 1_000_000
+"""Of a table or list that is typed as text."""
+
 _NUMERIC = frozenset({FieldType.NUMBER, FieldType.MONEY})
 
 
@@ -79,11 +82,30 @@ def _as_text(value: Any) -> str:
 # What people type and programs send
 
 
-def typed(part: FieldPart, value: Any) -> FieldValue:
+def how_to_type(part: FieldPart) -> str:
+    """How a person types a value of a field as text; empty where that needs no word."""
+    if part.type is FieldType.CHOICE:
+        return f"One of: {', '.join(option.value for option in part.options)}."
+    if part.type is FieldType.TABLE:
+        titles = f" {CELL_MARK} ".join(column.name for column in part.columns)
+        return f"All rows, each on a line of its own: {titles}."
+    return _HOW_TO_TYPE.get(part.type, "")
+
+
+_HOW_TO_TYPE = {
+    FieldType.DATE: "Like 2026-01-31.",
+    FieldType.BOOLEAN: "yes or no.",
+    FieldType.LIST: "All of them, each on a line of its own.",
+}
+
+
+def typed(part: FieldPart, value: Any, before: FieldValue | None = None) -> FieldValue:
     """The value that somebody typed for a field, or a program sent.
 
     Args:
         part: the field.
+        before: what it was. What stays the same, a cell of a table too, keeps its place on the
+            page and who found it.
         value: text, a number, true or false, or None for no value. Of a list: a list of them, or
             text with one a line. Of a table: a list of objects with a value for each column, or
             text with a row a line and `|` between its cells. What cannot be read as the type of
@@ -92,10 +114,22 @@ def typed(part: FieldPart, value: Any) -> FieldValue:
     Raises:
         InputError: it is of another kind, too long, or names a column that is not there.
     """
+    if before is not None and _says_the_same(value, before):
+        return before
     if part.type not in ROWS:
         return missing(part).model_copy(update=_typed_value(part, value, part.name))
-    rows = [row for row in _typed_rows(part, value) if any(cell.text for cell in row.values())]
-    return with_rows(part, rows, PERSON).model_copy(update={"confidence": 1.0, "method": PERSON})
+    if isinstance(value, str):
+        lines = _rows_of_text(part, value)
+        if lines is None:
+            return missing(part).model_copy(
+                update={"text": visible_text(value).strip(), "confidence": 1.0, "method": PERSON}
+            )
+        value = lines
+    rows = _typed_rows(part, value, before.rows if before else [])
+    kept = [row for row in rows if any(cell.text for cell in row.values())]
+    if before is not None and kept and kept == before.rows:
+        return before
+    return with_rows(part, kept, PERSON).model_copy(update={"confidence": 1.0})
 
 
 def _typed_value(part: ValuePart, value: Any, path: str) -> dict[str, Any]:
@@ -129,12 +163,12 @@ def _number(part: ValuePart, value: Any) -> Reading | None:
     return Reading(plain_digits(number, is_money=is_money)) if number.is_finite() else None
 
 
-def _typed_rows(part: FieldPart, value: Any) -> list[dict[str, FieldValue]]:
+def _typed_rows(
+    part: FieldPart, value: Any, before: Sequence[Mapping[str, FieldValue]]
+) -> list[dict[str, FieldValue]]:
     columns = {column.name: column for column in columns_of(part)}
     if value is None:
         return []
-    if isinstance(value, str):
-        value = _rows_of_text(part, value)
     if not isinstance(value, list):
         raise InputError(f"The value of {part.name} must be a list.", field=part.name)
     if len(value) > MAX_ROWS:
@@ -155,29 +189,39 @@ def _typed_rows(part: FieldPart, value: Any) -> list[dict[str, FieldValue]]:
                 f" {', '.join(columns)}.",
                 field=part.name,
             )
+        old = before[number - 1] if number <= len(before) else {}
         rows.append(
             {
-                name: missing(column).model_copy(
-                    update=_typed_value(column, cells.get(name), f"{part.name}.{name}")
-                )
+                name: _typed_cell(column, cells.get(name), f"{part.name}.{name}", old.get(name))
                 for name, column in columns.items()
             }
         )
     return rows
 
 
-def _rows_of_text(part: FieldPart, text: str) -> list[Any]:
+def _typed_cell(column: ValuePart, value: Any, path: str, old: FieldValue | None) -> FieldValue:
+    if old is not None and _says_the_same(value, old):
+        return old
+    return missing(column).model_copy(update=_typed_value(column, value, path))
+
+
+def _says_the_same(value: Any, before: FieldValue) -> bool:
+    if value is None or isinstance(value, str):
+        return (value or "") in (before.value or "", before.text, before.shown)
+    return type(value) is type(before.value) and value == before.value
+
+
+def _rows_of_text(part: FieldPart, text: str) -> list[Any] | None:
+    """Rows that were typed as text; None where a line of a table has not one cell a column."""
+    if len(text) > MAX_ROWS_CHARACTERS:
+        raise InputError(f"The value of {part.name} is too long.", field=part.name)
     lines = [line for line in text.splitlines() if line.strip()]
     if part.type is FieldType.LIST:
         return lines
     names = [column.name for column in part.columns]
     split = [line.split(CELL_MARK) for line in lines]
-    if wrong := next((n for n, cells in enumerate(split, 1) if len(cells) != len(names)), None):
-        raise InputError(
-            f"Row {wrong} of {part.name} has {len(split[wrong - 1])} cells. Write each row on a"
-            f" line of its own, like this: {f' {CELL_MARK} '.join(names)}.",
-            field=part.name,
-        )
+    if any(len(cells) != len(names) for cells in split):
+        return None
     return [dict(zip(names, cells, strict=True)) for cells in split]
 
 
@@ -201,9 +245,11 @@ def _judged(part: FieldPart, value: FieldValue, *, is_required: bool) -> FieldVa
 
 
 def _fault(part: ValuePart, value: FieldValue) -> str:
+    if isinstance(part, FieldPart) and part.type in ROWS and value.text:
+        return f"is not a {part.type.value}. {how_to_type(part)}"
     if value.value is None:
         return NOT_A.get(part.type, "is empty") if value.text else ""
-    if part.type in ROWS or not _is_of(part.type, value.value):
+    if not _is_of(part.type, value.value):
         return NOT_A.get(part.type, "is empty")
     pattern = value_pattern(part)
     if pattern is not None and not _fits(part, pattern, value):

@@ -67,6 +67,15 @@ class FieldValue(BaseModel):
     needs_confirmation: bool = False
     """Found, but less sure than the project asks for."""
 
+    @property
+    def shown(self) -> str:
+        """The value as a person reads it; as it was typed where it could not be read."""
+        if self.value is None or self.type in ROWS:
+            return self.text
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        return str(self.value)
+
 
 class Word(BaseModel):
     """A word of a page, with its place."""

@@ -115,6 +115,10 @@ def must_match(sent: str, expected: str) -> None:
         )
 
 
+MAX_INPUTS = 50_000
+"""Of a form."""
+
+
 async def read_form(request: Request) -> FormData:
     """The form that was sent.
 
@@ -124,7 +128,8 @@ async def read_form(request: Request) -> FormData:
     length = request.headers.get("Content-Length", "")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
         raise FileTooLargeError("The form is too large.", limit_bytes=MAX_BODY_BYTES)
-    return await request.form()
+    # A table has an input for each cell.
+    return await request.form(max_fields=MAX_INPUTS)
 
 
 class Texts(dict[str, str]):

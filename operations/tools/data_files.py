@@ -2,9 +2,9 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _CELL_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes spreadsheet programs take a text for a formula.
@@ -20,10 +20,7 @@ def write_json(source: Path, target: Path) -> None:
             "number": document["number"],
             "document_type": document["document_type"],
             "page_numbers": document["page_numbers"],
-            "fields": {
-                name: {key: value[key] for key in _KEPT}
-                for name, value in document["fields"].items()
-            },
+            "fields": {name: _known(value) for name, value in document["fields"].items()},
         }
         for document in json.loads(source.read_bytes())
     ]
@@ -32,27 +29,78 @@ def write_json(source: Path, target: Path) -> None:
 
 
 _KEPT = ("type", "value", "text", "confidence", "page_number", "box", "method")
+_NUMERIC = frozenset({"number", "money", "date"})
+_ROWS = frozenset({"list", "table"})
+
+
+def _known(field: Mapping[str, Any]) -> dict[str, Any]:
+    """What others are told of a value; of a table also of its cells."""
+    known = {key: field[key] for key in _KEPT}
+    if field["type"] == "money":
+        known["currency"] = field.get("currency")
+    if field["type"] in _ROWS:
+        known["rows"] = [
+            {name: _known(cell) for name, cell in row.items()} for row in field.get("rows", [])
+        ]
+    return known
 
 
 def write_csv(source: Path, target: Path) -> None:
-    """Write documents as CSV (RFC 4180): a row for each document, a column for each field."""
+    """Write documents as CSV (RFC 4180): a column for each field and each column of a table.
+
+    There is a row for each document; where it has a table, a row for each of the table's, with
+    the other values again in each.
+    """
     documents = json.loads(source.read_bytes())
-    names = list(dict.fromkeys(name for document in documents for name in document["fields"]))
+    columns = list(dict.fromkeys(c for one in documents for c in _columns(one["fields"])))
     # With the mark at the beginning, spreadsheet programs take it for UTF-8.
     with target.open("w", encoding="utf-8-sig", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["number", "document_type", "pages", *names])
+        rows.writerow(["number", "document_type", "pages", *(name for name, *_ in columns)])
         for document in documents:
-            cells = (_cell(document["fields"].get(name)) for name in names)
             pages = " ".join(map(str, document["page_numbers"]))
-            rows.writerow([document["number"], _safe(document["document_type"]), pages, *cells])
+            facts = [document["number"], _safe(document["document_type"]), pages]
+            for index in range(_height(document["fields"])):
+                cells = (_cell(document["fields"].get(c.field), c, index) for c in columns)
+                rows.writerow([*facts, *cells])
 
 
-def _cell(field: Mapping[str, Any] | None) -> str:
-    if field is None or field["value"] is None:
+class _Column(NamedTuple):
+    title: str
+    field: str
+    key: str
+    """`value` or `currency`."""
+    of_table: str = ""
+    """Name of a column of a table."""
+
+
+def _columns(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[_Column]:
+    for name, field in fields.items():
+        if field["type"] == "table":
+            for column in dict.fromkeys(key for row in field.get("rows", []) for key in row):
+                yield _Column(f"{name}.{column}", name, "value", column)
+            continue
+        yield _Column(name, name, "value")
+        if field.get("currency"):
+            yield _Column(f"{name}_currency", name, "currency")
+
+
+def _height(fields: Mapping[str, Mapping[str, Any]]) -> int:
+    tables = (len(f.get("rows", [])) for f in fields.values() if f["type"] == "table")
+    return max(tables, default=0) or 1
+
+
+def _cell(field: Mapping[str, Any] | None, column: _Column, index: int) -> str:
+    if field is not None and column.of_table:
+        rows = field.get("rows", [])
+        field = rows[index].get(column.of_table) if index < len(rows) else None
+    if field is None or field.get(column.key) is None:
         return ""
-    value = str(field["value"])
-    return value if field["type"] in {"number", "money", "date"} else _safe(value)
+    if field["type"] == "list":
+        return _safe("; ".join(str(item) for item in field["value"]))
+    value = field[column.key]
+    said = str(value).lower() if isinstance(value, bool) else str(value)
+    return said if field["type"] in _NUMERIC else _safe(said)
 
 
 def _safe(text: str) -> str:

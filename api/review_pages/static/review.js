@@ -36,7 +36,12 @@ function scrollToBox(box) {
 }
 
 const form = document.querySelector("[data-fields]");
-const inputs = form ? all(".field input, .field textarea", form) : [];
+const inputs = form ? all(".field input, .field select, .field textarea", form) : [];
+
+function isChanged(input) {
+  if (!input.options) return input.value !== input.defaultValue;
+  return [...input.options].some((option) => option.selected !== option.defaultSelected);
+}
 
 for (const input of inputs) {
   input.addEventListener("focus", () => showBox(input.id));
@@ -46,10 +51,11 @@ for (const input of inputs) {
     const next = inputs[inputs.indexOf(input) + 1];
     (next ?? document.querySelector("[form=fields]")).focus();
   });
-  const mark = document.getElementById(`${input.id}-mark`);
+  const field = input.closest(".field"); // the cells of a table share its mark
+  const mark = field.querySelector(".badge");
   const asItWas = mark.cloneNode(true);
   input.addEventListener("input", () => {
-    if (input.value === input.defaultValue) {
+    if (!inputs.some((other) => other.closest(".field") === field && isChanged(other))) {
       mark.className = asItWas.className;
       mark.replaceChildren(...asItWas.cloneNode(true).childNodes);
     } else {
@@ -109,9 +115,9 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => { isSending = false; });
 addEventListener("beforeunload", (event) => {
-  const isChanged = form?.matches("[data-unsaved]")
-    || inputs.some((input) => input.value !== input.defaultValue);
-  if (isChanged && !isSending) event.preventDefault();
+  const isUnsaved = form?.matches("[data-unsaved]")
+    || inputs.some(isChanged);
+  if (isUnsaved && !isSending) event.preventDefault();
 });
 
 // Where to begin: at what was refused, else at the first field in doubt of a task one holds. On a

@@ -49,6 +49,7 @@ async def test_json_has_all_that_is_known_of_each_value(documents: Path, out: Pa
         "page_number": None,
         "box": None,
         "method": "",
+        "currency": None,
     }
 
 
