@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     field_validator,
@@ -329,6 +330,37 @@ class ExportPart(Part):
     """json and csv: the data; pdf: the pages with the text laid under them."""
 
 
+def _period(value: Any) -> Any:
+    """`final` for no time at all, `keep` for no end, else a duration."""
+    words = {"final": timedelta(0), "keep": None}
+    if isinstance(value, str) and value.strip() in words:
+        return words[value.strip()]
+    try:
+        return _PERIOD.validate_python(value)
+    except ValidationError:
+        raise ValueError("must be `final`, `keep`, or a time like `12h` or `30d`") from None
+
+
+_PERIOD: Final = TypeAdapter[timedelta](Duration)
+
+
+class RetentionPart(Part):
+    """How long what a task holds is kept once it has ended."""
+
+    data: Annotated[
+        timedelta | None,
+        BeforeValidator(_period),
+        WithJsonSchema(
+            {"type": ["string", "number"], "examples": ["final", "30d", "keep"]},
+            mode="validation",
+        ),
+    ] = None
+    """The file and all that came from it, from the end of the task on: final: not at all; keep:
+    until somebody deletes the task; or a time: `12h`, `30d`."""
+    record: Duration = timedelta(hours=72)
+    """How long after that it can be seen that there was a task, and how it ended."""
+
+
 class ProjectFile(FieldsPart):
     """A project: what happens to its documents, or to its data."""
 
@@ -360,6 +392,7 @@ class ProjectFile(FieldsPart):
     """What a person sees and fills in, where tasks have data and no file."""
     review: ReviewPart = ReviewPart()
     export: ExportPart = ExportPart()
+    retention: RetentionPart = RetentionPart()
     timeout: Duration = timedelta(days=30)
     """How long a task may take, waiting included."""
 
@@ -393,6 +426,15 @@ class ProjectFile(FieldsPart):
             raise ValueError(f"filter names types that are not there: {', '.join(unknown)}")
         if self.group and all(one.field(self.group.by) is None for one in types):
             raise ValueError(f"group names a field that no document has: {self.group.by}")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_no_name(self) -> "ProjectFile":
+        if self.names_outside and self.retention.data == timedelta(0):
+            raise ValueError(
+                "`names_outside` and `retention: {data: final}` contradict each other: Prefect"
+                " keeps the names of runs in its events; leave one of them out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -35,6 +35,35 @@ def test_a_project_file_is_read_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "data", "record"),
+    [
+        ("{}", None, timedelta(hours=72)),
+        ("{data: keep}", None, timedelta(hours=72)),
+        ("{data: final, record: 7d}", timedelta(0), timedelta(days=7)),
+        ("{data: 30d}", timedelta(days=30), timedelta(hours=72)),
+    ],
+)
+def test_a_project_says_how_long_data_is_kept(
+    said: str, data: timedelta | None, record: timedelta
+) -> None:
+    retention = parse_project_file(f"{GOOD}retention: {said}\n").retention
+    assert (retention.data, retention.record) == (data, record)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("retention: {data: soon}", "must be `final`, `keep`, or a time like `12h` or `30d`"),
+        ("retention: {data: 0s}", "must be `final`, `keep`, or a time"),
+        ("retention: {data: final}\nnames_outside: true", "contradict each other"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(said: str, message: str) -> None:
+    with pytest.raises(ProjectFileError, match=message):
+        parse_project_file(f"{GOOD}{said}\n")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "line", "key", "message"),
     [
         (
