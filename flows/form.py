@@ -10,9 +10,12 @@ from prefect.input import RunInput
 from pydantic import Field, create_model
 
 from flows.verbs import Arranged
+from operations.validate_fields import how_to_type
 from store.errors import InputError
+from store.fields import ROWS
 from store.finding import field_values
 from store.models import Document
+from store.project_fields import FieldPart
 from store.project_file import ProjectFile
 
 MAX_CORRECTIONS: Final = 200
@@ -47,12 +50,17 @@ def values_form(project: ProjectFile, documents: Sequence[Document]) -> type[Run
             Field(
                 default="",
                 title=f"Document {document.number}: {part.title}" if several else part.title,
-                description="The right value; leave empty to keep what was found.",
+                description=_what_to_type(part),
+                json_schema_extra={"format": "textarea"} if part.type in ROWS else None,
             ),
         )
         for document, part, _ in fields
     }
     return _form("Review", corrections)
+
+
+def _what_to_type(part: FieldPart) -> str:
+    return f"The right value; leave empty to keep what was found. {how_to_type(part)}".rstrip()
 
 
 def _doubtful(document: Document) -> set[str]:
@@ -139,9 +147,32 @@ def arrangement_of(answer: RunInput) -> Sequence[Arranged]:
     Raises:
         InputError: a line is none.
     """
-    text: str = getattr(answer, "documents", "")
-    lines = [line for line in re.split(r"[\n;]", text) if line.strip()]
-    return [_arranged(line) for line in lines]
+    return read_arrangement(getattr(answer, "documents", ""))
+
+
+def read_arrangement(text: str) -> Sequence[Arranged]:
+    """Documents as a person writes them down: one a line, its pages and its type.
+
+    Raises:
+        InputError: a line is none.
+    """
+    return [_arranged(line) for line in re.split(r"[\n;]", text) if line.strip()]
+
+
+def written_arrangement(documents: Sequence[Document]) -> str:
+    """The same the other way round."""
+    return "\n".join(f"{page_ranges(one.page_numbers)} {one.document_type}" for one in documents)
+
+
+def page_ranges(numbers: Sequence[int]) -> str:
+    """Page numbers as people write them: `1-3, 5`."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
 
 
 def _arranged(line: str) -> Arranged:

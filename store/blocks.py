@@ -72,6 +72,11 @@ class BlockPart(Part):
         """What people read."""
         return self.label or self.name.replace("_", " ").replace("-", " ").capitalize()
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """What one is chosen from: as text, and as people read it; none where anything fits."""
+        return []
+
     @abstractmethod
     def fault(self, value: Any) -> str:
         """Why a value, which is not None, does not fit; empty when it does."""
@@ -89,6 +94,11 @@ class BlockPart(Part):
             return json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return text
+
+    @property
+    def hint(self) -> str:
+        """How a value is written, where that is not plain."""
+        return ""
 
     def to_text(self, value: Any) -> str:
         """The same the other way round."""
@@ -155,6 +165,11 @@ class BinaryBlock(BlockPart):
     def fault(self, value: Any) -> str:
         """Only the truth values of JSON."""
         return "" if isinstance(value, bool) else self.what
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """True and false, and what they are called."""
+        return [("true", self.true_label), ("false", self.false_label)]
 
     def from_text(self, text: str) -> Any:
         """Yes and no, their labels, 1 and 0."""
@@ -344,6 +359,11 @@ class SingleSelectionBlock(_ChoosingBlock):
         fits = isinstance(value, str) and value in self.ids
         return "" if fits else f"one of {self._possible()}"
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The options."""
+        return [(option.id, option.title) for option in self.options]
+
     def from_text(self, text: str) -> Any:
         """The id or the name of an option."""
         return self.id_of(text) if text.strip() else None
@@ -371,6 +391,17 @@ class MultipleSelectionBlock(_ChoosingBlock):
         if isinstance(given, list):
             return given  # pyright: ignore[reportUnknownVariableType]  # of JSON
         return [self.id_of(one) for one in re.split(r"[;,]", text) if one.strip()]
+
+    @property
+    def hint(self) -> str:
+        """The options."""
+        return f"some of: {self._possible()}; with ; between"
+
+    def to_text(self, value: Any) -> str:
+        """Ids with `;` between, where no id has one in it."""
+        if isinstance(value, list) and not any(re.search(r"[;,]", str(one)) for one in value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # of JSON
+            return "; ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]  # as above
+        return super().to_text(value)
 
 
 _InForm = Annotated[

@@ -30,6 +30,7 @@ RENEWALS_PER_LEASE = 3
 NOTICES = {
     "saved": "Saved. The task still waits for a decision.",
     "completed": "Completed. The task goes on by itself.",
+    "arranged": "Taken over. The fields of the documents are looked for.",
     "discarded": "Discarded.",
     "released": "Released. Others can take the task now.",
     "canceled": "Canceled.",

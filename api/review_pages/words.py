@@ -53,7 +53,11 @@ ACTIVITIES = {
 # What is going on in a step of the flow.
 STEPS = {
     "read": "Reading the pages",
+    "segment": "Telling the documents apart",
+    "classify": "Finding out what they are",
+    "filter": "Taking out what is not wanted",
     "extract": "Looking for the fields",
+    "group": "Finding out what belongs together",
     "export": "Writing the export",
 }
 
