@@ -24,7 +24,15 @@ from operations.tools.job import page_done
 from operations.tools.layout import arranged
 from operations.tools.missed_text import is_new, missed_text
 from operations.tools.scanned_page import own_scale
-from operations.tools.text_layer import Quality, judge, words_of
+from operations.tools.text_layer import (
+    SCAN_COVER_RATIO,
+    Quality,
+    agrees,
+    fullest_stretch,
+    judge,
+    lies_on_ink,
+    words_of,
+)
 from operations.tools.upright import reads_badly, sure_letters, turn_that_reads_best
 from store.fields import PageWords, Word
 
@@ -154,12 +162,54 @@ def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | 
         scale = _review_scale(page.get_size())
         width, height = (math.ceil(side * scale) for side in page.get_size())
         words = words_of(pdf.characters(page, width, height), width, height)
-        if not orders.never_ocr and not pdf.is_blank(page):
-            quality = judge(words, pdf.image_cover_ratio(page), height)
-            if quality is not Quality.GOOD and not (orders.keep_any_text and words):
+        is_taken = orders.never_ocr or pdf.is_blank(page) or (orders.keep_any_text and words)
+        if not is_taken:
+            base = orders.folder / f"{file_stem(number)}-probe"
+            if _quality(page, words, (width, height), orders, base) is not Quality.GOOD:
                 return None
         view = pdf.render(page, scale, gray=False) if orders.with_images else None
     return _written(number, TEXT_LAYER, arranged(words), (width, height), view, orders)
+
+
+_PROBE_DPI = 200
+_CHECK_DPI = 75
+
+
+def _quality(
+    page: pypdfium2.PdfPage,
+    words: Sequence[Word],
+    size: tuple[int, int],
+    orders: Orders,
+    base: Path,
+) -> Quality:
+    """What a text layer is worth; where it is not clear, a few lines of the page are read.
+
+    Args:
+        page: of an open PDF.
+        words: of its layer.
+        size: width and height of the image in whose pixels they are.
+        orders: how pages are read.
+        base: folder and beginning of the name of files that are needed on the way.
+    """
+    cover = pdf.image_cover_ratio(page)
+    quality = judge(words, cover, size[1], orders.languages)
+    if quality is Quality.GOOD and cover >= SCAN_COVER_RATIO:
+        small = pdf.render(page, pdf.scale_for(page.get_size(), _CHECK_DPI), gray=True)
+        there = [_scaled(word, small.width / size[0], small.height / size[1]) for word in words]
+        quality = Quality.GOOD if lies_on_ink(there, small) else Quality.DOUBTFUL
+    if quality is not Quality.DOUBTFUL:
+        return quality
+    image = pdf.render(page, pdf.scale_for(page.get_size(), _PROBE_DPI), gray=True)
+    scale = image.width / size[0], image.height / size[1]
+    placed = [_scaled(word, *scale) for word in words]
+    top, bottom = fullest_stretch(placed)
+    stretch = image.crop((0, max(round(top), 0), image.width, min(round(bottom), image.height)))
+    seen = tesseract.recognize(
+        whiten(stretch), languages=orders.languages, dpi=_PROBE_DPI, base=base
+    )
+    seen.layer.unlink()
+    told = [word for word in placed if top <= (word.box[1] + word.box[3]) / 2 <= bottom]
+    return Quality.GOOD if agrees(told, seen.words) else Quality.GARBAGE
 
 
 def read_by_ocr(source: Source, numbers: Sequence[int], orders: Orders) -> list[ReadPage]:

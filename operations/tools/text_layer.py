@@ -4,8 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import pairwise
+from statistics import median
 
-from operations.tools.layout import around
+import cv2
+import numpy as np
+from PIL import Image
+
+from operations.tools.layout import around, lines_of
 from operations.tools.pdf import Character
 from store.fields import Box, Word
 
@@ -18,10 +24,12 @@ class Quality(StrEnum):
     """There is too little to call it one; or a scan that only has a stamp or a header."""
     GARBAGE = "garbage"
     """Characters without meaning: fonts without a mapping, bad OCR."""
+    DOUBTFUL = "doubtful"
+    """It may be either: only a look at what can be seen tells."""
 
 
 _MIN_CHARACTERS = 16
-_SCAN_COVER_RATIO = 0.5
+SCAN_COVER_RATIO = 0.5
 """A page of which an image covers this much may be a scan."""
 
 _STAMP_HEIGHT_RATIO = 0.12
@@ -68,25 +76,35 @@ def _goes_on(last: Box, following: Box) -> bool:
     return max(apart) <= _JOIN_RATIO * size
 
 
-def judge(words: Sequence[Word], image_cover_ratio: float, page_height: int) -> Quality:
+def judge(
+    words: Sequence[Word],
+    image_cover_ratio: float,
+    page_height: int,
+    languages: Sequence[str] = (),
+) -> Quality:
     """Say what a text layer is worth.
 
     Args:
         words: of the layer.
         image_cover_ratio: how much of the page its largest image covers.
         page_height: of the image whose pixels the boxes are in.
+        languages: that are expected, by tesseract's names.
     """
     text = _FILLERS.sub(" ", " ".join(word.text for word in words))
     tokens = text.split()
     characters = "".join(tokens)
     if len(characters) < _MIN_CHARACTERS:
         return Quality.NONE
-    is_scan = image_cover_ratio >= _SCAN_COVER_RATIO
+    is_scan = image_cover_ratio >= SCAN_COVER_RATIO
     if is_scan and len(characters) < _STAMP_CHARACTERS:
         covered = sum({round(w.box[1], -1): w.box[3] - w.box[1] for w in words}.values())
         if covered < _STAMP_HEIGHT_RATIO * page_height:
             return Quality.NONE
-    return Quality.GARBAGE if _is_garbage(tokens, characters, is_scan=is_scan) else Quality.GOOD
+    if _is_garbage(tokens, characters, is_scan=is_scan):
+        return Quality.GARBAGE
+    if _is_odd(tokens, characters) or (is_scan and _is_foreign(characters, languages)):
+        return Quality.DOUBTFUL
+    return Quality.GOOD
 
 
 def _is_garbage(tokens: Sequence[str], characters: str, *, is_scan: bool) -> bool:
@@ -103,6 +121,166 @@ def _is_garbage(tokens: Sequence[str], characters: str, *, is_scan: bool) -> boo
         or lone > _MAX_LONE_RATIO
         or (wordlike < _MIN_WORDLIKE_RATIO and alphanumeric < _SURELY_ALPHANUMERIC_RATIO)
     )
+
+
+# What makes one look twice; whether the text is right, the page then tells.
+_ODD_BAD_RATIO = 0.02
+_VOWEL_RATIOS = (0.24, 0.62)
+"""Of the letters, in all languages with Latin letters; a mapping that is off by some has fewer."""
+
+_MIN_LETTERS = 60
+_MAX_ACCENTED_RATIO = 0.3
+_MAX_MOJIBAKE_RATIO = 0.01
+_MAX_MIXED_RATIO = 0.2
+
+_MOJIBAKE = re.compile(
+    r"[\u00c2\u00c3\u00d0\u00d1][\u0080-\u00bf\u0152-\u0192\u02c6-\u2122]|\u00e2\u20ac"
+)
+"""UTF-8 that was taken for Windows-1252."""
+
+_MIXED = re.compile(r"[a-z][A-Z]|[^\W\d_]\d+[^\W\d_]|\w[|{}<>~^\\]\w")
+"""A capital after a small letter, a digit between letters, a mark within a word."""
+
+
+def _is_odd(tokens: Sequence[str], characters: str) -> bool:
+    if sum(map(_is_bad, characters)) > _ODD_BAD_RATIO * len(characters):
+        return True
+    if len(_MOJIBAKE.findall(" ".join(tokens))) > _MAX_MOJIBAKE_RATIO * len(characters):
+        return True
+    latin = [character for character in characters if _is_latin(character)]
+    if len(latin) < _MIN_LETTERS:
+        return False
+    plain = [unicodedata.normalize("NFD", letter)[0].lower() for letter in latin]
+    vowels = sum(letter in "aeiouy" for letter in plain) / len(plain)
+    accented = sum(not letter.isascii() for letter in latin) / len(latin)
+    mixed = sum(bool(_MIXED.search(token)) for token in tokens) / len(tokens)
+    fewest, most = _VOWEL_RATIOS
+    is_common = fewest <= vowels <= most and accented <= _MAX_ACCENTED_RATIO
+    return not is_common or mixed > _MAX_MIXED_RATIO
+
+
+def _is_latin(character: str) -> bool:
+    return character.isalpha() and ord(character) < 0x0250
+
+
+_LETTERS_OF = {
+    "deu": "\u00e4\u00f6\u00fc\u00df",
+    "fra": "\u00e9\u00e8\u00ea\u00e0\u00e7",
+    "spa": "\u00e1\u00e9\u00ed\u00f3\u00fa\u00f1",
+    "por": "\u00e1\u00e9\u00ed\u00f3\u00e7\u00e3",
+    "ita": "\u00e0\u00e8\u00e9\u00ec\u00f2\u00f9",
+    "pol": "\u0105\u0119\u0142\u00f3\u017c",
+    "swe": "\u00e5\u00e4\u00f6",
+}
+"""Letters without which no page of a language is."""
+
+_OTHER_SCRIPTS = {
+    "rus": "CYRILLIC",
+    "ukr": "CYRILLIC",
+    "bul": "CYRILLIC",
+    "ell": "GREEK",
+    "heb": "HEBREW",
+    "ara": "ARABIC",
+}
+_MIN_FOREIGN_LETTERS = 400
+_MOST = 0.5
+
+
+def _is_foreign(characters: str, languages: Sequence[str]) -> bool:
+    """Whether a layer lacks the letters of the languages that are expected, or has others."""
+    letters = [character for character in characters.lower() if character.isalpha()]
+    if len(letters) < _MIN_LETTERS or not languages:
+        return False
+    scripts = {_OTHER_SCRIPTS.get(language, "LATIN") for language in languages}
+    ours = sum(unicodedata.name(letter, "").split(" ")[0] in scripts for letter in letters)
+    is_known = all(language in _OTHER_SCRIPTS or language in _LATIN for language in languages)
+    if is_known and ours < _MOST * len(letters):
+        return True
+    wanted = [_LETTERS_OF[language] for language in languages if language in _LETTERS_OF]
+    return (
+        len(wanted) == len(languages)
+        and len(letters) >= _MIN_FOREIGN_LETTERS
+        and not any(letter in letters for some in wanted for letter in some)
+    )
+
+
+_LATIN = frozenset({"eng", "nld", "dan", "nor", "fin", "ces", *_LETTERS_OF})
+
+
+_INK_CONTRAST = 24
+_MIN_GAPS = 12
+_MAX_GAP_INK = 0.5
+"""How much of the ink of words may be between them: on a page that the text does not belong to it
+is as much as in them."""
+
+
+def lies_on_ink(words: Sequence[Word], page: Image.Image) -> bool:
+    """Whether there is ink where words are, and none between them.
+
+    Args:
+        words: of a layer, their boxes in pixels of the page image.
+        page: gray; of any size.
+    """
+    pixels = np.asarray(page, dtype=np.uint8)
+    height, width = pixels.shape
+    ink = cv2.subtract(cv2.blur(pixels, (25, 25)), pixels) >= _INK_CONTRAST
+    sums = cv2.integral(ink.astype(np.uint8))
+
+    def share(left: float, top: float, right: float, bottom: float) -> float | None:
+        x, across = (min(max(round(side), 0), width) for side in (left, right))
+        y, down = (min(max(round(side), 0), height) for side in (top, bottom))
+        if across - x < 2 or down - y < 2:
+            return None
+        area = (across - x) * (down - y)
+        return float(sums[down, across] - sums[y, across] - sums[down, x] + sums[y, x]) / area
+
+    inside = [share(*word.box) for word in words]
+    lines = [[word for segment in line for word in segment.words] for line in lines_of(words)]
+    gaps = [
+        share(left.box[2], left.box[1], right.box[0], left.box[3])
+        for line in lines
+        for left, right in pairwise(line)
+    ]
+    inked, between = ([one for one in some if one is not None] for some in (inside, gaps))
+    if len(between) < _MIN_GAPS or not inked:
+        return True  # too little to tell by
+    return sum(between) / len(between) <= _MAX_GAP_INK * sum(inked) / len(inked)
+
+
+_PROBE_LINES = 7
+_SURE = 0.8
+_MIN_PROBE_WORDS = 6
+_MIN_AGREEMENT = 0.4
+
+
+def fullest_stretch(words: Sequence[Word]) -> tuple[float, float]:
+    """Top and bottom of the few lines with the most letters."""
+    size = median(word.box[3] - word.box[1] for word in words)
+    reach = _PROBE_LINES * 1.4 * size
+
+    def letters_from(top: float) -> int:
+        return sum(len(word.text) for word in words if top <= word.box[1] <= top + reach)
+
+    top = max((word.box[1] for word in words[:: len(words) // 200 + 1]), key=letters_from)
+    return top - size / 2, top + reach + size
+
+
+def agrees(words: Sequence[Word], seen: Sequence[Word]) -> bool:
+    """Whether a layer says what OCR reads in the same place; yes where OCR is not sure itself.
+
+    Args:
+        words: of the layer, there.
+        seen: what OCR read.
+    """
+    told = {_bare(word.text) for word in words}
+    sure = [_bare(word.text) for word in seen if word.confidence >= _SURE and len(word.text) > 3]
+    if len(sure) < _MIN_PROBE_WORDS:
+        return True
+    return sum(word in told for word in sure) >= _MIN_AGREEMENT * len(sure)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W+", "", text).casefold()
 
 
 def _is_bad(character: str) -> bool:
