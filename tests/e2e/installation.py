@@ -133,6 +133,38 @@ class Installation:
         link = self.task(task_id)["links"]["prefect"]
         return self.prefect.get(f"/flow_runs/{link.rsplit('/', 1)[1]}").json()
 
+    def deployment_id(self, name: str) -> str:
+        """The worker deploys when it starts; tasks are taken in before."""
+        found: dict[str, str] = {}
+
+        def there() -> bool:
+            found.update(self.prefect.get(f"/deployments/name/{name}/{name}").json())
+            return "id" in found
+
+        wait_until(there, TURN_SECONDS, lambda: f"{name} is not deployed: {found}")
+        return found["id"]
+
+    def start_in_prefect(self, name: str, **parameters: Any) -> str:
+        """Start a run of a deployment, as its form does; answers the run's id."""
+        answer = self.prefect.post(
+            f"/deployments/{self.deployment_id(name)}/create_flow_run",
+            json={"parameters": parameters},
+        )
+        answer.raise_for_status()
+        return answer.json()["id"]
+
+    def until_adopted(self, run: str) -> str:
+        """The task that a run started in Prefect has made for itself."""
+        found: list[str] = []
+
+        def there() -> bool:
+            tasks = self.api.get("/tasks", params={"take": 100}).json()["data"]
+            found[:] = [task["id"] for task in tasks if run in str(task["links"]["prefect"])]
+            return bool(found)
+
+        wait_until(there, TURN_SECONDS, lambda: f"run {run} made no task")
+        return found[0]
+
     def run_state(self, task_id: str) -> tuple[str, str]:
         state = self.run(task_id)["state"]
         return state["type"], state["name"]

@@ -212,8 +212,8 @@ def test_a_run_started_in_prefect_makes_its_own_task(papertray: Installation) ->
     inbox = papertray.home / "inbox"
     inbox.mkdir(exist_ok=True)
     (inbox / "from-prefect.pdf").write_bytes(invoice(number="PF-7"))
-    run = start_in_prefect(papertray, project="bills", input="from-prefect.pdf")
-    task = until_adopted(papertray, run)
+    run = papertray.start_in_prefect("process-task", project="bills", input="from-prefect.pdf")
+    task = papertray.until_adopted(run)
     done = papertray.until(task, "completed", "failed")
     assert done["result"]["documents"][0]["fields"]["number"] == "PF-7"
     papertray.until_run(task, "Completed")
@@ -233,7 +233,7 @@ def test_a_run_started_in_prefect_makes_its_own_task(papertray: Installation) ->
 def test_a_run_started_with_wrong_parameters_fails_and_makes_no_task(
     papertray: Installation, parameters: dict[str, str]
 ) -> None:
-    run = start_in_prefect(papertray, **parameters)
+    run = papertray.start_in_prefect("process-task", **parameters)
 
     def ended() -> bool:
         return papertray.prefect.get(f"/flow_runs/{run}").json()["state"]["type"] == "FAILED"
@@ -249,7 +249,7 @@ def test_a_schedule_makes_tasks(papertray: Installation) -> None:
     inbox = papertray.home / "inbox"
     inbox.mkdir(exist_ok=True)
     (inbox / "scheduled.pdf").write_bytes(invoice(number="SC-9"))
-    deployment = deployment_id(papertray)
+    deployment = papertray.deployment_id("process-task")
     made = papertray.prefect.post(
         f"/deployments/{deployment}/schedules",
         json=[
@@ -276,38 +276,6 @@ def test_a_schedule_makes_tasks(papertray: Installation) -> None:
         papertray.prefect.delete(
             f"/deployments/{deployment}/schedules/{made.json()[0]['id']}"
         ).raise_for_status()
-
-
-def deployment_id(papertray: Installation) -> str:
-    found: dict[str, str] = {}
-
-    def there() -> bool:
-        found.update(papertray.prefect.get("/deployments/name/process-task/process-task").json())
-        return "id" in found
-
-    # The worker deploys when it starts; tasks are taken in before.
-    wait_until(there, 60, lambda: str(found))
-    return found["id"]
-
-
-def start_in_prefect(papertray: Installation, **parameters: str) -> str:
-    answer = papertray.prefect.post(
-        f"/deployments/{deployment_id(papertray)}/create_flow_run", json={"parameters": parameters}
-    )
-    answer.raise_for_status()
-    return answer.json()["id"]
-
-
-def until_adopted(papertray: Installation, run: str) -> str:
-    found: list[str] = []
-
-    def there() -> bool:
-        tasks = papertray.api.get("/tasks", params={"take": 100}).json()["data"]
-        found[:] = [task["id"] for task in tasks if run in str(task["links"]["prefect"])]
-        return bool(found)
-
-    wait_until(there, 30, lambda: "no task was made")
-    return found[0]
 
 
 # Ends
