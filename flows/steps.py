@@ -138,7 +138,11 @@ async def _fields_of(
     folder = f"extract-{document.id.hex}"
     found = await extract_fields(
         [pages[number] for number in document.page_numbers],
-        ExtractFieldsParams(document_type=part.name, fields=part.fields),
+        ExtractFieldsParams(
+            document_type=part.name,
+            fields=part.fields,
+            templates=project.extract.templates,
+        ),
         folder=run.blob(folder),
     )
     content = json.loads(await blobs().read(run.blob(f"{folder}/{found.file}")))

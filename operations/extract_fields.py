@@ -8,6 +8,7 @@ from operations.registry import Params, Result, operation
 from operations.tools.child import in_child
 from operations.tools.find_fields import find_documents
 from store.project_fields import FieldPart
+from store.templates import Templates
 
 
 class ExtractFieldsParams(Params):
@@ -17,6 +18,8 @@ class ExtractFieldsParams(Params):
     """The fields, as the project file has them."""
     document_type: str = "document"
     """What the document is called in the data."""
+    templates: Templates = Field(default=[])
+    """Templates of invoice2data; what one finds goes before what is found otherwise."""
 
 
 class ExtractFieldsResult(Result):
@@ -33,10 +36,17 @@ class ExtractFieldsResult(Result):
 async def extract_fields(
     source: list[Path], params: ExtractFieldsParams, *, folder: Path
 ) -> ExtractFieldsResult:
-    """Find the fields of a document beside or below their labels, or by their patterns.
+    """Find the fields of a document: at their labels, by patterns, in regions, tables, templates.
 
     The sources are the files of words that `read-pages` wrote, in the order of the pages.
     """
     target = folder / "documents.json"
-    count = await in_child(find_documents, source, params.fields, params.document_type, target)
+    count = await in_child(
+        find_documents,
+        source,
+        params.fields,
+        params.document_type,
+        target,
+        params.templates,
+    )
     return ExtractFieldsResult(file=target.name, document_count=count)

@@ -247,7 +247,7 @@ class FieldPart(ValuePart):
     """What the templates of `extract` call it."""
     items: FieldType = FieldType.TEXT
     """Of a list: the type of its values."""
-    columns: list[ColumnPart] = Field(default=[], max_length=50)
+    columns: list[ColumnPart] = Field(default=[], max_length=200)
     """Of a table: its columns, found by what stands above them."""
     unique: list[Name] = Field(default=[], max_length=50)
     """Of a table: names of the columns by which no two rows are the same; of a list: `[item]`."""

@@ -34,6 +34,7 @@ from store.project_fields import (
     handed_down,
     named_twice,
 )
+from store.templates import Templates
 from store.yaml_source import YamlSource, YamlSourceError
 
 VERSION: Final = 1
@@ -253,6 +254,9 @@ class ExtractPart(Part):
     automation: Automation = Automation.PROCESS
     """none: a person types them; predict: a person always looks; process: only where a value is
     not sure or not valid."""
+    templates: Templates = Field(default=[])
+    """Templates of invoice2data, or the folder in which they are, seen from this file: what one
+    finds goes before what is found otherwise. Fields name what they take by `template_field`."""
 
 
 class GroupPart(Part):
@@ -336,12 +340,21 @@ def _period(value: Any) -> Any:
     if isinstance(value, str) and value.strip() in words:
         return words[value.strip()]
     try:
-        return _PERIOD.validate_python(value)
+        return parse_duration(value)
     except ValidationError:
         raise ValueError("must be `final`, `keep`, or a time like `12h` or `30d`") from None
 
 
-_PERIOD: Final = TypeAdapter[timedelta](Duration)
+_DURATION: Final = TypeAdapter[timedelta](Duration)
+
+
+def parse_duration(text: Any) -> timedelta:
+    """Read a duration: `30m`, `12h`, `30d`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _DURATION.validate_python(text)
 
 
 class RetentionPart(Part):

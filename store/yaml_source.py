@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-MAX_CHARACTERS: Final = 262_144
+MAX_CHARACTERS: Final = 1_048_576
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 50_000
 """Counted as often as aliases repeat them: a page of YAML can stand for gigabytes (the billion

@@ -13,6 +13,8 @@ from store.database import database
 from store.errors import InputError
 from store.finding import find_project
 from store.models import Project, ProjectVersion, Task
+from store.project_file import parse_project_file
+from store.templates import project_for, read_templates, with_templates
 
 app = App(name="projects", help="See and install projects.")
 # It imports Prefect, which takes seconds.
@@ -67,16 +69,41 @@ async def show(name: str, *, options: Options = DEFAULTS) -> Answer:
     return Answer(facts, cell(version.source.rstrip()))
 
 
+@app.command(name="from-invoice2data")
+def from_invoice2data(
+    folder: Path, *, name: str = "invoices", options: Options = DEFAULTS
+) -> Answer:
+    """Write the project file for a folder of invoice2data's templates.
+
+    Args:
+        folder: The templates (YAML or JSON), with all folders below.
+        name: Of the project.
+        options: Common options.
+    """
+    del options  # how it is shown is not this command's to say
+    try:
+        templates = read_templates(folder)
+        source = project_for(templates, name, str(folder))
+    except ValueError as error:
+        raise InputError(f"No project can be made of these templates: {error}.") from error
+    parse_project_file(with_templates(source, Path()))
+    return Answer({"name": name, "templates": len(templates), "source": source}, source.rstrip())
+
+
 def read_project_file(path: Path) -> str:
-    """The text of a project file.
+    """The text of a project file, with the templates of the folder that it names.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or its templates cannot.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {_reason(error)}.", file=str(path)) from error
+    try:
+        return with_templates(source, path.parent)
+    except ValueError as error:
+        raise InputError(f"The templates of {path}: {error}.", file=str(path)) from error
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from operations.tools.find_by_template import find_by_templates
 from operations.tools.find_list import find_list
 from operations.tools.find_table import find_table
 from operations.tools.label_places import Labels, Place, Row, is_under, rows_of, without_colon
@@ -60,7 +62,11 @@ class _Candidate:
 
 
 def find_documents(
-    pages: Sequence[Path], fields: Sequence[FieldPart], document_type: str, target: Path
+    pages: Sequence[Path],
+    fields: Sequence[FieldPart],
+    document_type: str,
+    target: Path,
+    templates: Sequence[Mapping[str, Any]] = (),
 ) -> int:
     """Find the fields of a document, and write them down.
 
@@ -69,15 +75,17 @@ def find_documents(
         fields: what to find.
         document_type: what the document is called.
         target: the file to write.
+        templates: of invoice2data; what one finds goes before what is found otherwise.
 
     Returns:
         How many documents were found.
 
     Raises:
-        LimitExceededError: a pattern takes too long.
+        LimitExceededError: a pattern or template takes too long.
+        InputError: a template is not one that invoice2data takes.
     """
     read = [PageWords.model_validate_json(path.read_bytes()) for path in pages]
-    found = find_fields(read, fields)
+    found = find_fields(read, fields, templates)
     document = {
         "number": 1,
         "document_type": document_type,
@@ -88,17 +96,24 @@ def find_documents(
     return 1
 
 
-def find_fields(pages: Sequence[PageWords], fields: Sequence[FieldPart]) -> dict[str, FieldValue]:
+def find_fields(
+    pages: Sequence[PageWords],
+    fields: Sequence[FieldPart],
+    templates: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, FieldValue]:
     """The best value for each field; without one where there is none.
 
     Raises:
-        LimitExceededError: a pattern takes too long.
+        LimitExceededError: a pattern or template takes too long.
+        InputError: a template is not one that invoice2data takes.
     """
     rows = rows_of(pages)
     text = "\n".join(" ".join(word.text for word in row.words) for row in rows)
     labels = Labels(rows, {field.name: field.labels for field in fields})
-    finder = _Finder(pages, rows, custom_of(text), labels)
-    return {field.name: finder.find(field) for field in fields}
+    custom = custom_of(text)
+    finder = _Finder(pages, rows, custom, labels)
+    by_template = find_by_templates(pages, templates, fields, custom)
+    return {field.name: by_template.get(field.name) or finder.find(field) for field in fields}
 
 
 class _Finder:
