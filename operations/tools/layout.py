@@ -203,6 +203,23 @@ def _heading_of_what_follows(left: Sequence[Segment], right: Sequence[Segment]) 
 
 
 def _is_prose(segments: Sequence[Segment]) -> bool:
+    """Whether this is a column of prose, or several side by side."""
+    return bool(segments) and all(map(_is_column, _side_by_side(segments)))
+
+
+def _side_by_side(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """The segments, parted where nothing stands above or below anything else."""
+    parts: list[list[Segment]] = []
+    right = float("-inf")
+    for segment in sorted(segments, key=lambda s: s.box[0]):
+        if segment.box[0] >= right:
+            parts.append([])
+        parts[-1].append(segment)
+        right = max(right, segment.box[2])
+    return parts
+
+
+def _is_column(segments: Sequence[Segment]) -> bool:
     if len(segments) < _MIN_COLUMN_LINES:
         return False
     box = around(segment.box for segment in segments)

@@ -69,11 +69,22 @@ def words_of(characters: Iterable[Character | None], width: int, height: int) ->
     return words
 
 
+_TURNED_RATIO = 0.8
+"""Boxes of letters that are turned are wider than high; upright ones, but few, are not."""
+
+
 def _goes_on(last: Box, following: Box) -> bool:
-    """Whether two characters touch, or nearly; in any direction, since text may be turned."""
-    size = max(min(last[3] - last[1], following[3] - following[1]), 1.0)
-    apart = (max(last[n], following[n]) - min(last[n + 2], following[n + 2]) for n in (0, 1))
-    return max(apart) <= _JOIN_RATIO * size
+    """Whether two characters touch, or nearly; in any direction, since text may be turned.
+
+    Upright ones do not go on below each other: a column of digits is no word.
+    """
+    height = max(min(last[3] - last[1], following[3] - following[1]), 1.0)
+    apart = [max(last[n], following[n]) - min(last[n + 2], following[n + 2]) for n in (0, 1)]
+    if apart[1] >= 0:
+        width = min(last[2] - last[0], following[2] - following[0])
+        if width < _TURNED_RATIO * height:
+            return False
+    return max(apart) <= _JOIN_RATIO * height
 
 
 def judge(
