@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State as RunState
 from flows import reviewing, sorting, steps
 from flows.adopt import adopt_process_run
 from flows.ending import record_cancellation
-from flows.task_run import execute
+from flows.task_run import TaskRun, execute
 from store.settings import settings
 
 
@@ -37,15 +37,20 @@ async def process_task(
     """
     task_id = task_id or await adopt_process_run(project, input)
     async with execute(task_id) as run:
-        if await steps.has_data(run):
-            await reviewing.have_data_reviewed(run)
-            await steps.export_the_data(run)
-        else:
-            await sorting.turn_away_duplicate(run)
-            pages = await steps.read(run)
-            await sorting.sort(run, pages)
-            await reviewing.have_sorting_reviewed(run)
-            await steps.extract(run)
-            await reviewing.have_it_reviewed(run, lambda: steps.extract(run))
-            await steps.export(run, pages)
+        await go_through(run)
     return run.final_state
+
+
+async def go_through(run: TaskRun) -> None:
+    """All that happens to a task, from wherever it is to its end."""
+    if await steps.has_data(run):
+        await reviewing.have_data_reviewed(run)
+        await steps.export_the_data(run)
+        return
+    await sorting.turn_away_duplicate(run)
+    pages = await steps.read(run)
+    await sorting.sort(run, pages)
+    await reviewing.have_sorting_reviewed(run)
+    await steps.extract(run)
+    await reviewing.have_it_reviewed(run, lambda: steps.extract(run))
+    await steps.export(run, pages)

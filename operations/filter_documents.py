@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child
 from operations.tools.find_segments import is_blank_page
-from operations.tools.page_text import PageText
+from operations.tools.page_signs import PageSigns
 from store.project_file import FilterPart
 
 _MAX_INK_RATIO = 0.0002
@@ -82,6 +82,6 @@ def _unwanted(document: Candidate, rules: FilterPart) -> str:
 def are_blank(words: Sequence[Path], images: Sequence[Path]) -> bool:
     """Whether nothing is on any of some pages."""
     return all(
-        is_blank_page(PageText.of_file(one), image, _MAX_INK_RATIO)
+        is_blank_page(PageSigns.of_file(one), image, _MAX_INK_RATIO)
         for one, image in zip(words, images, strict=True)
     )

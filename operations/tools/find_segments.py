@@ -7,7 +7,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from operations.tools.job import page_done
-from operations.tools.page_text import PageText
+from operations.tools.page_signs import PageSigns
 from operations.tools.separators import documents_between, has_barcode, is_blank
 from store.project_file import SegmentBy, SegmentPart
 
@@ -50,13 +50,13 @@ def marks_on(
     """
     marks: dict[int, float] = {}
     for index, number in enumerate(numbers):
-        page = PageText.of_file(words[index])
+        page = PageSigns.of_file(words[index])
         marks[number] = _mark(page, images[index] if images else None, how)
         page_done()
     return marks
 
 
-def _mark(page: PageText, image: Path | None, how: SegmentPart) -> float:
+def _mark(page: PageSigns, image: Path | None, how: SegmentPart) -> float:
     if how.by is SegmentBy.FIRST_PAGE:
         return max(page.has_pattern(pattern) for pattern in how.first_page_patterns)
     if image is None:
@@ -66,7 +66,7 @@ def _mark(page: PageText, image: Path | None, how: SegmentPart) -> float:
     return _SURE if is_blank_page(page, image, how.max_ink_ratio) else 0.0
 
 
-def is_blank_page(page: PageText, image: Path, max_ink_ratio: float) -> bool:
+def is_blank_page(page: PageSigns, image: Path, max_ink_ratio: float) -> bool:
     """Whether a page says nothing and shows nothing."""
     if any(word.confidence >= _LEGIBLE for word in page.page.words):
         return False

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from operations.tools.job import page_done
-from operations.tools.page_text import PageText
+from operations.tools.page_signs import PageSigns
 from store.project_file import UNKNOWN, DocumentTypePart
 
 _LATER_PAGE = 0.5
@@ -43,7 +43,7 @@ def _tell(pages: Sequence[Path], types: Sequence[DocumentTypePart]) -> FoundType
     scores = dict.fromkeys((one.name for one in types), 0.0)
     found: dict[tuple[str, str], float] = {}
     for index, path in enumerate(pages):
-        page, counts = PageText.of_file(path), _LATER_PAGE if index else 1.0
+        page, counts = PageSigns.of_file(path), _LATER_PAGE if index else 1.0
         for one in types:
             for phrase in one.keywords:
                 key = (one.name, phrase)
