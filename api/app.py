@@ -16,6 +16,7 @@ from api.bodies import BodyLimit
 from api.v1 import events, files, operations, projects, tasks, webhooks
 from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
+from flows.erase import run_eraser
 from flows.reconcile import follow_prefect
 from store.database import database, migrate
 
@@ -90,8 +91,10 @@ def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         await asyncio.to_thread(migrate)  # it has an event loop of its own
         stop = asyncio.Event()
-        loops = (run_dispatcher, follow_prefect, run_deliverer) if run_background else ()
-        running = [asyncio.create_task(_keep_running(loop, stop)) for loop in loops]
+        loops = (run_dispatcher, follow_prefect, run_deliverer, run_eraser)
+        running = [
+            asyncio.create_task(_keep_running(loop, stop)) for loop in loops if run_background
+        ]
         try:
             yield
         finally:

@@ -74,6 +74,8 @@ async def show_fields(documents: Sequence[tuple[int, dict[str, FieldValue]]]) ->
         for value in values.values()
     ]
     try:
-        await acreate_table_artifact(rows, key="fields", description="Fields of the document.")
+        # Without a key: Prefect copies what has one into a list of the newest of that key, and
+        # into its events, which nobody can delete.
+        await acreate_table_artifact(rows, description="Fields of the document.")
     except _UNSHOWN as error:
         log.warning("the fields are not shown in Prefect: %s", type(error).__name__)

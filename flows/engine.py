@@ -93,6 +93,7 @@ DEPLOYMENTS: Final = (
     Deployment("run-operation", "flows.run_operation.run_operation", "interactive"),
     Deployment("reconcile", "flows.reconcile.reconcile", "interactive", interval_seconds=30),
     Deployment("expire", "flows.expire.expire", "interactive", interval_seconds=30),
+    Deployment("retain", "flows.retain.retain", "interactive", interval_seconds=60),
     Deployment(
         "deliver-webhooks",
         "flows.deliver_webhooks.deliver_webhooks",
@@ -765,6 +766,46 @@ def _copy(state: dict[str, Any]) -> dict[str, Any]:
         "data": state["data"],
         "state_details": details,
     }
+
+
+async def empty(flow_run_id: UUID, *, task_id: UUID, name: str) -> None:
+    """Take out of a run that has ended whatever people and steps put into it.
+
+    What was filled into its forms, its artifacts, and the parameters and the name that somebody
+    gave it who started it in Prefect. Its states and its log stay: nothing of a document is there.
+
+    Args:
+        flow_run_id: of the run; one that is gone is empty.
+        task_id: of the task, the one parameter that stays.
+        name: what it is called from now on.
+    """
+    await _delete_artifacts(flow_run_id)
+    every = {"prefix": "", "limit": PAGE}
+    while inputs := await call("POST", f"/flow_runs/{flow_run_id}/input/filter", every):
+        for one in inputs:
+            with suppress(NotFoundError):
+                await call("DELETE", f"/flow_runs/{flow_run_id}/input/{one['key']}")
+    with suppress(NotFoundError):
+        await call(
+            "PATCH",
+            f"/flow_runs/{flow_run_id}",
+            {"name": name, "parameters": {"task_id": str(task_id)}},
+        )
+
+
+async def delete_run(flow_run_id: UUID) -> None:
+    """Delete a run with all that belongs to it; one that is gone already is no error."""
+    await _delete_artifacts(flow_run_id)  # Prefect leaves those
+    with suppress(NotFoundError):
+        await call("DELETE", f"/flow_runs/{flow_run_id}")
+
+
+async def _delete_artifacts(flow_run_id: UUID) -> None:
+    body = {"artifacts": {"flow_run_id": {"any_": [str(flow_run_id)]}}, "limit": PAGE}
+    while found := await call("POST", "/artifacts/filter", body):
+        for one in found:
+            with suppress(NotFoundError):
+                await call("DELETE", f"/artifacts/{one['id']}")
 
 
 async def tidy_up() -> int:

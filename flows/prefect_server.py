@@ -106,8 +106,13 @@ def _identity(home: Path, host: str, port: int, database_url: str | None) -> dic
         "PREFECT_SERVER_UI_API_URL": f"http://{_reachable(host)}:{port}/api",
         # By default it is unpacked into the installed package, which may be read-only.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(state / "ui"),
-        DATABASE_URL: database_url or f"sqlite+aiosqlite:///{state / 'prefect.db'}",
+        DATABASE_URL: database_url or f"sqlite+aiosqlite:///{database_file(home)}",
     }
+
+
+def database_file(home: Path) -> Path:
+    """Where the server of a home has its database, if that is SQLite."""
+    return home.absolute() / "prefect" / "prefect.db"
 
 
 def _reachable(host: str) -> str:

@@ -25,7 +25,7 @@ from store.blobs import blobs
 from store.database import database
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.ids import now
-from store.lifecycle import FINAL, advance
+from store.lifecycle import FINAL, advance, is_past
 from store.models import File, Outbox, Task
 from store.states import Actor, Event, State
 
@@ -230,6 +230,8 @@ async def _was_started_again(session: Any, task: Task) -> bool:
     """
     if task.state not in {State.FAILED, State.TIMED_OUT, State.CANCELED}:
         return False
+    if is_past(task):
+        return False  # there is nothing left to try again with
     pending = await session.execute(
         select(col(Outbox.id)).where(col(Outbox.task_id) == task.id).limit(1)
     )

@@ -24,6 +24,7 @@ from store.activity import record
 from store.blobs import blobs
 from store.blocks import faults_of, normal
 from store.database import database
+from store.erasing import scrub_answers
 from store.errors import (
     AlreadyClaimedError,
     AlreadyDecidedError,
@@ -167,7 +168,10 @@ async def delete_file(caller: Caller, file_id: str) -> None:
                 "A task that has not ended needs the file. Cancel it or wait for its end.",
                 task=f"task_{code}",
             )
+        # The bytes first: after a crash in between the row says what is still to be deleted.
+        await blobs().delete(file.blob)
         await session.delete(file)
+        await scrub_answers(session, caller.organization_id, [file_id], since=file.created_at)
         record(
             session,
             "file.deleted",
@@ -175,7 +179,6 @@ async def delete_file(caller: Caller, file_id: str) -> None:
             organization_id=caller.organization_id,
             subject=file_id,
         )
-    await blobs().delete(file.blob)
 
 
 async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:

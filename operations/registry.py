@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from prefect import Task, task
+from prefect.cache_policies import DEFAULT, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from pydantic import BaseModel, ConfigDict, PlainSerializer, SecretStr
 
 from operations.tools.scratch import scratch_folder
@@ -91,6 +93,25 @@ class Operation:
 
 
 OPERATIONS: dict[str, Operation] = {}
+
+
+class _InFolderOfRun(CachePolicy):
+    """Prefect's own key of a result, below a folder for each run.
+
+    Results of a run can so be found, and erased, without Prefect: it forgets task runs.
+    """
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        key = DEFAULT.compute_key(task_ctx, inputs, flow_parameters, **kwargs)
+        run = task_ctx.task_run.flow_run_id
+        return f"{run}/{key}" if key and run else key
+
 
 _report: ContextVar[Callable[[int, int], Awaitable[None]] | None] = ContextVar(
     "report", default=None
@@ -180,6 +201,7 @@ def operation(
             retry_delay_seconds=[2**n for n in range(retries)] or None,
             retry_condition_fn=_is_worth_another_try,
             persist_result=True,
+            cache_policy=_InFolderOfRun(),
         )(run)
         OPERATIONS[name] = Operation(
             name=name,

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 from sqlmodel import col
 
 from store.errors import ForbiddenError, NotFoundError
@@ -53,8 +53,14 @@ Owned = TypeVar("Owned", Task, File, Project, Activity, Webhook, Delivery)
 
 
 def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
-    """The rows of one kind that the caller may see."""
-    return select(kind).where(col(kind.organization_id) == caller.organization_id)
+    """The rows of one kind that the caller may see; none of a deleted task, nor what it made."""
+    mine = select(kind).where(col(kind.organization_id) == caller.organization_id)
+    if kind is Task:
+        return mine.where(col(Task.deleted_at).is_(None))
+    if kind is File:
+        gone = exists().where(col(Task.id) == col(File.task_id), col(Task.deleted_at).is_not(None))
+        return mine.where(~gone)
+    return mine
 
 
 def code_of(public_id: str, prefix: str = "task_") -> str:

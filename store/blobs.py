@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -126,6 +127,38 @@ class Blobs:
                 return
 
         await asyncio.to_thread(remove)
+
+    async def size_bytes(self, key: str) -> int:
+        """How much lies under a key that ends with `/`."""
+
+        def measure() -> int:
+            try:
+                # It lists the folder, which it may know from before.
+                self.files.invalidate_cache()
+                return sum(
+                    one["size"] for one in self.files.find(self._path(key), detail=True).values()
+                )
+            except FileNotFoundError:
+                return 0
+
+        return await asyncio.to_thread(measure)
+
+    async def delete_abandoned(self, older_than_seconds: float) -> int:
+        """Remove what was coming in when its process was killed; answers how many files."""
+
+        def remove() -> int:
+            folder, removed = self._incoming(), 0
+            before = time.time() - older_than_seconds
+            for path in folder.iterdir() if self.is_local else ():
+                try:
+                    if path.is_file() and path.stat().st_mtime < before:
+                        path.unlink()
+                        removed += 1
+                except FileNotFoundError:
+                    continue  # it has come in, or another one removes it
+            return removed
+
+        return await asyncio.to_thread(remove)
 
     def _path(self, key: str) -> str:
         parts = key.rstrip("/").split("/")

@@ -11,6 +11,7 @@ from store.activity import call_back, record
 from store.errors import ConflictError, IllegalTransitionError
 from store.ids import now
 from store.models import Task
+from store.retention import erase_time
 from store.states import Actor, Event, State
 
 # fmt: off
@@ -108,7 +109,8 @@ async def advance(
         The task as it is now.
 
     Raises:
-        IllegalTransitionError: the event cannot happen in the task's state.
+        IllegalTransitionError: the event cannot happen in the task's state, or to a task whose
+            content was erased.
         ConflictError: the task was changed since it was read.
     """
     target = LIFECYCLE.get((task.state, event))
@@ -122,6 +124,7 @@ async def advance(
         )
     if target in FINAL:
         changes["secrets"] = {}
+    changes["erase_after"] = await erase_time(session, task) if target in FINAL else None
     changed = await _write(session, task, state=target, **changes)
     activity = record(
         session,
@@ -161,6 +164,7 @@ async def amend(
         The task as it is now.
 
     Raises:
+        IllegalTransitionError: the content of the task was erased.
         ConflictError: the task was changed since it was read.
     """
     if "state" in changes:
@@ -170,7 +174,22 @@ async def amend(
     return changed
 
 
+def is_past(task: Task) -> bool:
+    """Whether the content of a task is erased, or about to be: nobody may change it any more."""
+    return (
+        task.deleted_at is not None
+        or task.erased_at is not None
+        or (task.erase_after is not None and task.erase_after <= now())
+    )
+
+
 async def _write(session: AsyncSession, task: Task, **changes: Any) -> Task:
+    if is_past(task):
+        raise IllegalTransitionError(
+            "The content of the task was erased; nothing can be done with it any more."
+            " Send the document again.",
+            state=task.state.value,
+        )
     changes |= {"version": task.version + 1, "updated_at": now()}
     written = await session.execute(
         update(Task)

@@ -234,6 +234,14 @@ class Task(SQLModel, table=True):
     """When the whole task times out."""
     review_due_at: datetime | None = _later(index=True)
     """When the present wait for a person runs out."""
+    deleted_at: datetime | None = _later()
+    """Since when no caller sees it any more."""
+    erase_after: datetime | None = _later(index=True)
+    """When its content is to be erased; none: it is kept, or erased already."""
+    erased_at: datetime | None = _later()
+    """Since when nothing of its content is left; what is left is the record."""
+    forget_after: datetime | None = _later(index=True)
+    """When the record goes, too, with its run."""
 
     @property
     def public_id(self) -> str:

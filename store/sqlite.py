@@ -53,6 +53,31 @@ def sqlite_engine(url: str) -> AsyncEngine:
     return engine
 
 
+def empty_log(path: Path, wait_seconds: float = 5.0) -> bool:
+    """Write the log of a database (WAL) into its file and cut it to nothing.
+
+    What was deleted is overwritten in the file (`secure_delete`), but the log still has the pages
+    as they were before (https://sqlite.org/wal.html, section 3.3: it is reused, not cleared).
+
+    Args:
+        path: of the database; nothing is done where it is not there.
+        wait_seconds: for those who read what is in the log.
+
+    Returns:
+        Whether the log is empty now; somebody may have been reading from it all the time.
+    """
+    if not path.exists():
+        return True
+    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:  # another process does the same just now
+        return False
+    finally:
+        connection.close()
+    return not busy
+
+
 class _Cursor:
     """What SQLAlchemy's dialect asks of an aiosqlite cursor, in one trip to its thread.
 

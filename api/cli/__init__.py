@@ -20,6 +20,7 @@ COMMANDS = {
     "import": ("api.cli.import_rows:import_rows", "Make tasks of the rows of a table."),
     "tasks": ("api.cli.tasks:app", "See tasks, decide on them, end them."),
     "projects": ("api.cli.projects:app", "See and install projects."),
+    "purge": ("api.cli.purge:purge", "Erase what is not to be kept any longer."),
     "webhooks": ("api.cli.webhooks:app", "See and set who is told of events."),
     "key": ("api.cli.keys:app", "Make, see and revoke API keys."),
     "op": ("api.cli.operations:app", "Do one operation on local files, without a server."),

@@ -10,6 +10,7 @@ from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options, cell
 from api.cli.tasks import facts_of
 from flows import verbs
+from flows.erase import delete_task
 from store.access import Caller
 from store.errors import InputError
 from store.models import Task
@@ -83,6 +84,22 @@ async def cancel(
         options: Common options.
     """
     return await _each(task_id, options, lambda caller, one: verbs.cancel(caller, one, reason))
+
+
+async def delete(task_id: tuple[str, ...], *, options: Options = DEFAULTS) -> Answer:
+    """Erase all of tasks, wherever they are; those that have not ended are cancelled first.
+
+    Their content is gone once their runs have ended, mostly in a second.
+
+    Args:
+        task_id: The tasks.
+        options: Common options.
+    """
+    async with operator(options) as caller:
+        for one in task_id:
+            await delete_task(caller, one)
+    told = "\n".join(f"Deleted {cell(one)}." for one in task_id)
+    return Answer([{"id": one, "deleted": True} for one in task_id], told)
 
 
 async def unlock(task_id: str, *, reason: str = "", options: Options = DEFAULTS) -> Answer:

@@ -27,6 +27,7 @@ for _name, _purpose in {
     "cancel": "End tasks, wherever they are.",
     "unlock": "Open an ended task for a person again.",
     "retry": "Try failed, timed-out or cancelled tasks again.",
+    "delete": "Erase all of tasks, wherever they are.",
     "report": "Report that a task's data is wrong.",
 }.items():
     app.command(f"api.cli.decisions:{_name}", name=_name, help=_purpose)

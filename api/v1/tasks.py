@@ -28,7 +28,7 @@ from api.v1 import examples, words
 from api.v1.files import send_blob, stored
 from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
 from api.v1.route import V1Route
-from flows import verbs
+from flows import erase, verbs
 from store import models
 from store.database import database
 from store.errors import (
@@ -391,6 +391,27 @@ async def show_task(task_id: TaskId, caller: TaskReader) -> words.Task:
     """Show where a task is, and its result once it has ended."""
     async with database().reading() as session:
         return words.task_of(await find_task(session, caller, task_id))
+
+
+@router.delete(
+    "/{task_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a task",
+    responses={
+        204: {"description": "The task is gone."},
+        **described(*_READING),
+    },
+)
+async def delete_task(task_id: TaskId, caller: TaskEditor) -> Response:
+    """Cancel a task if it has not ended, and erase all of it.
+
+    That is its file, unless another task needs it, what was read, found, made and written down,
+    and its run in Prefect. The content is gone as soon as its run has ended, mostly in a second;
+    that there was a task can be seen in the events for as long as its project keeps records.
+    """
+    await erase.delete_task(caller, task_id)
+    return Response(status_code=204)
 
 
 @router.get(

@@ -31,8 +31,7 @@ def _folder_of(process_id: int, root: Path) -> Path:
     A process id would not do: in containers that share a disk all are number 1.
     """
     root.mkdir(parents=True, exist_ok=True)
-    for left in root.iterdir():
-        _remove_if_left(left)
+    remove_left(root)
     own = Path(tempfile.mkdtemp(prefix=f"{process_id}-", dir=root))
     # Under its name only once it is locked, so that nobody takes it for one that was left. It
     # stays open, and so locked, for as long as this process lives.
@@ -41,6 +40,12 @@ def _folder_of(process_id: int, root: Path) -> Path:
     (own / ".new").rename(own / ".lock")
     atexit.register(_remove_at_end, process_id, own)
     return own
+
+
+def remove_left(root: Path) -> None:
+    """Remove what killed processes left below the folder of all scratch folders."""
+    for left in root.iterdir() if root.is_dir() else ():
+        _remove_if_left(left)
 
 
 def _remove_at_end(process_id: int, own: Path) -> None:

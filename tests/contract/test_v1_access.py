@@ -100,6 +100,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("get", "/v1/tasks"): Call(queued),
     ("post", "/v1/tasks/next"): Call(in_review),
     ("get", "/v1/tasks/{task_id}"): Call(queued),
+    ("delete", "/v1/tasks/{task_id}"): Call(in_review, status=204),
     ("get", "/v1/tasks/{task_id}/documents"): Call(in_review),
     ("get", "/v1/tasks/{task_id}/pages/{number}/image"): Call(in_review),
     ("get", "/v1/tasks/{task_id}/events"): Call(queued),

@@ -1,0 +1,243 @@
+"""Erases what tasks hold, in every place where it is, and later their records.
+
+Erasing is no state in the life of a task: it happens to tasks that have ended. Each step can be
+done again; `erased_at` is set after the last, so that what a crash interrupts is begun anew.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+
+from flows import engine
+from flows.engine import Run
+from flows.heartbeat import BEATS_UNTIL_DEAD
+from flows.outbox import changing
+from flows.prefect_server import database_file
+from flows.verbs import end_task
+from operations.tools.scratch import remove_left
+from store.access import Caller
+from store.activity import record
+from store.blobs import blobs
+from store.database import database
+from store.erasing import file_ids_of, forget_task, scrub_deliveries, scrub_task, take_files
+from store.errors import PapertrayError, PrefectUnreachableError
+from store.finding import find_task
+from store.ids import now
+from store.lifecycle import FINAL
+from store.models import Activity, Delivery, Outbox, Task
+from store.retention import record_period
+from store.settings import settings
+from store.sqlite import empty_log
+from store.states import Actor, Event
+
+log = logging.getLogger("papertray.erase")
+
+ERASER: Final = Actor("retain", "system")
+
+BATCH: Final = 50
+"""How many tasks are erased before the logs of the databases are emptied."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked whether the time of a task has come."""
+
+ABANDONED_SECONDS: Final = 3600.0
+"""What was coming into the storage and did not go on for so long is of a process that died."""
+
+
+async def delete_task(caller: Caller, public_id: str) -> None:
+    """Cancel a task if it has not ended, and have all of it erased; nobody sees it any more.
+
+    The content is gone a moment later: as soon as the run of the task has let go of it.
+
+    Raises:
+        NotFoundError: there is no such task.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        if task.state not in FINAL:
+            task = await end_task(session, task, Event.CANCEL, caller, reason="deleted")
+        record(session, "task.deleted", caller.actor, task=task, data={"state": task.state.value})
+        await session.execute(
+            update(Task)
+            .where(col(Task.id) == task.id)
+            .values(deleted_at=now(), erase_after=now(), erased_at=None, forget_after=None)
+        )
+
+
+async def run_eraser(stop: asyncio.Event) -> None:
+    """Erase and forget when the time of a task has come, until told to stop."""
+    while not stop.is_set():
+        done, pause = 0, LOOK_SECONDS
+        try:
+            done = await erase_due() + await forget_due()
+        except PrefectUnreachableError:
+            pause = engine.LONGEST_PAUSE_SECONDS
+        except SQLAlchemyError as error:
+            log.warning("the store does not answer: %s", type(error).__name__)
+        if not done:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+
+
+async def retain_once() -> int:
+    """Erase and forget all whose time has come, and what dead processes left; answers how many.
+
+    Raises:
+        PrefectUnreachableError: Prefect does not answer; the tasks wait for it.
+    """
+    done = 0
+    while some := await erase_due() + await forget_due():
+        done += some
+    async with database().writing() as session:
+        erased = select(col(Task.id)).where(col(Task.erased_at).is_not(None))
+        await scrub_deliveries(session, col(Activity.task_id).in_(erased))
+    await blobs().delete_abandoned(ABANDONED_SECONDS)
+    await asyncio.to_thread(remove_left, settings().scratch_folder)
+    await empty_logs()
+    return done
+
+
+async def erase_due() -> int:
+    """Erase the content of tasks whose time has come and whose run is over; answers how many.
+
+    Raises:
+        PrefectUnreachableError: Prefect does not answer; the tasks wait for it.
+    """
+    erased: list[Task] = []
+    for task in await _ready(await _due()):
+        try:
+            if await _erase(task):
+                erased.append(task)
+        except PrefectUnreachableError:
+            raise
+        except (PapertrayError, OSError) as error:
+            log.warning("%s is not erased yet: %s", task.public_id, type(error).__name__)
+    if not erased or not await empty_logs():
+        return 0
+    async with database().writing() as session:
+        for task in erased:
+            at = now()
+            await session.execute(
+                update(Task)
+                .where(col(Task.id) == task.id)
+                .values(
+                    erase_after=None,
+                    erased_at=at,
+                    forget_after=at + await record_period(session, task),
+                )
+            )
+            record(session, "task.erased", ERASER, task=task)
+    return len(erased)
+
+
+async def _due() -> Sequence[Task]:
+    query = select(Task).where(col(Task.erase_after) <= now(), col(Task.state).in_(FINAL))
+    async with database().reading() as session:
+        # By chance, so that one that cannot be erased yet is in nobody's way.
+        return (await session.execute(query.order_by(func.random()).limit(BATCH))).scalars().all()
+
+
+async def _ready(tasks: Sequence[Task]) -> list[Task]:
+    """Those on which nobody works any more: what is erased must not be written again."""
+    if not tasks:
+        return []
+    async with database().reading() as session:
+        query = select(col(Outbox.task_id)).where(col(Outbox.task_id).in_([t.id for t in tasks]))
+        calling = set((await session.execute(query)).scalars())
+    runs = await engine.read_runs([task.flow_run_id for task in tasks if task.flow_run_id])
+    return [
+        task
+        for task in tasks
+        if task.id not in calling
+        and (task.flow_run_id is None or _is_over(runs.get(task.flow_run_id)))
+    ]
+
+
+def _is_over(run: Run | None) -> bool:
+    if run is None:
+        return True
+    # A run that was made to fail from outside (a deadline) is let go by its worker a little later.
+    grace = BEATS_UNTIL_DEAD * settings().heartbeat_seconds if run.type == "FAILED" else 0.0
+    return run.is_final and run.at + timedelta(seconds=grace) <= now()
+
+
+async def _erase(task: Task) -> bool:
+    """Erase a task wherever it is; answers whether it was still to be erased.
+
+    The bytes go before the rows that name them, so that a crash leaves none that nobody names.
+    """
+    if not await _is_due(task):
+        return False
+    if task.flow_run_id is not None:
+        if task.deleted_at is not None:
+            await engine.delete_run(task.flow_run_id)
+        else:
+            await engine.empty(task.flow_run_id, task_id=task.id, name=task.public_id)
+        results = settings().results_folder / str(task.flow_run_id)
+        await asyncio.to_thread(shutil.rmtree, results, ignore_errors=True)
+    await blobs().delete(f"tasks/{task.id}/")
+    async with database().writing() as session:
+        current = await session.get_one(Task, task.id, with_for_update=True)
+        file_ids = file_ids_of(current)
+        await scrub_task(session, current)
+        for blob in await take_files(session, current, file_ids):
+            await blobs().delete(blob)
+    return True
+
+
+async def _is_due(task: Task) -> bool:
+    """Whether the time of a task has come; from now on nobody can change it.
+
+    Who opened it again in the last moment holds its row until that is committed, and is waited
+    for; who comes later finds that it is past (`store/lifecycle.py`).
+    """
+    async with database().writing() as session:
+        query = select(col(Task.erase_after)).where(col(Task.id) == task.id).with_for_update()
+        due = (await session.execute(query)).scalar_one_or_none()
+    return due is not None and due <= now()
+
+
+async def empty_logs() -> bool:
+    """Empty the logs of the databases on this machine, where what was deleted still is.
+
+    Returns:
+        Whether they are empty; not while somebody reads from one.
+    """
+    files = [database_file(settings().home)]
+    if database().is_sqlite:
+        files.append(Path(make_url(database().url).database or ""))
+    emptied = [await asyncio.to_thread(empty_log, file) for file in files]
+    return all(emptied)
+
+
+async def forget_due() -> int:
+    """Remove records whose time is over, each with its run; answers how many.
+
+    Raises:
+        PrefectUnreachableError: Prefect does not answer; the records wait for it.
+    """
+    still_told = exists().where(
+        col(Activity.task_id) == col(Task.id),
+        col(Delivery.activity_number) == col(Activity.number),
+        col(Delivery.due_at).is_not(None),
+    )
+    query = select(Task).where(col(Task.forget_after) <= now(), ~still_told)
+    async with database().reading() as session:
+        over = (await session.execute(query.limit(BATCH))).scalars().all()
+    for task in over:
+        if task.flow_run_id is not None:
+            await engine.delete_run(task.flow_run_id)
+        async with database().writing() as session:
+            await forget_task(session, task)
+    return len(over)

@@ -1,0 +1,32 @@
+"""How long what a task holds is kept once it has ended."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from store.finding import project_file_of
+from store.ids import now
+from store.models import Task
+from store.project_file import RetentionPart
+
+KEPT: Final = RetentionPart()
+"""For a task without a project: until somebody deletes it; its record goes as others do."""
+
+
+async def retention_of(session: AsyncSession, task: Task) -> RetentionPart:
+    """What the project file says that the task was made with."""
+    if task.project_version_id is None:
+        return KEPT
+    return (await project_file_of(session, task)).retention
+
+
+async def erase_time(session: AsyncSession, task: Task) -> datetime | None:
+    """When the content of a task that ends now is to be erased; None: it is kept."""
+    period = (await retention_of(session, task)).data
+    return None if period is None else now() + period
+
+
+async def record_period(session: AsyncSession, task: Task) -> timedelta:
+    """How long the record of a task stays once its content is erased."""
+    return (await retention_of(session, task)).record

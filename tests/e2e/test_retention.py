@@ -1,0 +1,263 @@
+"""Nothing is left behind: a word that is in every place of a task is found in none afterwards."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.documents import invoice, project, scan
+from tests.e2e.installation import Installation, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+CANARY = "KQXCANARYWJZ"
+"""In no dictionary, and in nothing that is not made here."""
+
+ERASED_SECONDS = 90
+FORGOTTEN_SECONDS = 90
+WRONG_TOTAL = "120.00"
+
+
+@pytest.fixture(scope="module")
+def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    installation = Installation(tmp_path_factory.mktemp("papertray"))
+    installation.start()
+    installation.install(project("final", "retention: {data: final}\n"))
+    installation.install(project("short", "retention: {data: final, record: 1s}\n"))
+    installation.install(project("kept"))
+    yield installation
+    installation.stop()
+
+
+def places_of(canary: str, home: Path) -> list[str]:
+    """Files below a folder in whose bytes or name a word is, in any case and encoding."""
+    forms = {
+        spelling.encode(encoding)
+        for spelling in (canary, canary.lower(), canary.capitalize())
+        for encoding in ("utf-8", "utf-16-le", "utf-16-be")
+    }
+    found: list[str] = []
+    for folder, _, names in os.walk(home):
+        for name in names:
+            path = Path(folder) / name
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            if canary.lower() in name.lower() or any(form in content for form in forms):
+                found.append(str(path.relative_to(home)))
+    return found
+
+
+def is_clean(papertray: Installation, canary: str) -> None:
+    wait_until(
+        lambda: not places_of(canary, papertray.home),
+        ERASED_SECONDS,
+        lambda: f"left in {places_of(canary, papertray.home)}",
+    )
+
+
+def submit(papertray: Installation, canary: str, project: str, content: bytes | None = None) -> str:
+    """A task with the word in its text, its file name, its name, its metadata and an answer."""
+    answer = papertray.api.post(
+        "/tasks",
+        files={"file": (f"{canary}.pdf", content or paper(canary))},
+        data={
+            "project": project,
+            "name": f"task of {canary}",
+            "metadata": f'{{"{canary}": "{canary}"}}',
+        },
+        headers={"idempotency-key": os.urandom(8).hex()},
+    )
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def paper(canary: str, total: str = WRONG_TOTAL) -> bytes:
+    return invoice(number=f"AB-{canary}", total=total)
+
+
+def write_everywhere(papertray: Installation, canary: str, task: str) -> None:
+    """The word in a field, a report and a reason, as a person writes them."""
+    for path, body in {
+        "claim": None,
+        "save": {"values": {"number": canary}},
+        "report": {"issues": [{"field": canary, "problem": canary}], "message": canary},
+    }.items():
+        answer = papertray.api.post(
+            f"/tasks/{task}/{path}", json=body, headers={"idempotency-key": os.urandom(8).hex()}
+        )
+        assert answer.status_code == 200, answer.text
+
+
+def complete(papertray: Installation, canary: str, task: str) -> None:
+    answer = papertray.api.post(
+        f"/tasks/{task}/complete",
+        json={"values": {"total": "119.00", "number": f"{canary}-2"}, "note": canary},
+        headers={"idempotency-key": os.urandom(8).hex()},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def record_of(papertray: Installation, task: str) -> dict[str, Any]:
+    """What is left of a task: how it ended, and nothing else."""
+    left = papertray.task(task)
+    assert (left["name"], left["metadata"], left["result"]) == ("", {}, {})
+    assert papertray.api.get(f"/tasks/{task}/outputs").json()["data"] == []
+    assert papertray.api.get(f"/tasks/{task}/documents").json() == {"documents": [], "pages": []}
+    return left
+
+
+def test_a_final_state_leaves_a_record_and_nothing_else(papertray: Installation) -> None:
+    canary = f"{CANARY}A"
+    straight = submit(papertray, canary, "final", paper(canary, total="119.00"))
+    by_api, in_prefect = (submit(papertray, canary, "final") for _ in range(2))
+    for task in (by_api, in_prefect):
+        papertray.until(task, "in_review")
+    assert places_of(canary, papertray.home), "the word is in no file: nothing would be found"
+    write_everywhere(papertray, canary, by_api)
+    complete(papertray, canary, by_api)
+    run = papertray.until_run(in_prefect, "Suspended")
+    papertray.resume_in_prefect(
+        run["id"], decision="complete", note=canary, value_total="119.00", value_number=canary
+    )
+    for task in (straight, by_api, in_prefect):
+        papertray.until(task, "completed")
+    is_clean(papertray, canary)
+    for task in (straight, by_api, in_prefect):
+        wait_until(
+            lambda task=task: "task.erased" in papertray.events(task), 30, lambda: "not erased"
+        )
+        assert record_of(papertray, task)["state"] == "completed"
+        assert papertray.run_state(task) == ("COMPLETED", "Completed")
+        again = papertray.api.post(f"/tasks/{task}/unlock")
+        assert (again.status_code, again.json()["code"]) == (409, "illegal_transition")
+
+
+def test_what_ends_badly_leaves_nothing_either(papertray: Installation) -> None:
+    canary = f"{CANARY}B"
+    damaged = submit(papertray, canary, "final", f"%PDF-1.7 {canary} is all there is".encode())
+    discarded = submit(papertray, canary, "final")
+    papertray.until(discarded, "in_review")
+    answer = papertray.api.post(f"/tasks/{discarded}/discard", json={"reason": canary})
+    assert answer.status_code == 200, answer.text
+    canceled = submit(papertray, canary, "final")
+    papertray.until(canceled, "in_review")
+    papertray.api.post(f"/tasks/{canceled}/cancel", json={"reason": canary}).raise_for_status()
+    papertray.until(damaged, "failed")
+    papertray.until(discarded, "discarded")
+    is_clean(papertray, canary)
+    wait_until(
+        lambda: "task.erased" in papertray.events(damaged), ERASED_SECONDS, lambda: "not erased"
+    )
+    left = papertray.task(damaged)
+    assert left["result"]["details"] == {"code": "file_damaged"}
+    assert papertray.api.post(f"/tasks/{damaged}/retry").status_code == 409
+
+
+def test_a_run_that_was_started_in_prefect_leaves_no_file_name(papertray: Installation) -> None:
+    canary = f"{CANARY}C"
+    inbox = papertray.home / "inbox"
+    inbox.mkdir(exist_ok=True)
+    (inbox / f"{canary}.pdf").write_bytes(paper(canary, total="119.00"))
+    found = papertray.prefect.get("/deployments/name/process-task/process-task").json()
+    run = papertray.prefect.post(
+        f"/deployments/{found['id']}/create_flow_run",
+        json={"parameters": {"project": "final", "input": f"{canary}.pdf"}},
+    ).json()
+    wait_until(
+        lambda: papertray.prefect.get(f"/flow_runs/{run['id']}").json()["state"]["type"]
+        == "COMPLETED",
+        ERASED_SECONDS,
+        lambda: str(papertray.prefect.get(f"/flow_runs/{run['id']}").json()["state"]),
+    )
+    shutil.rmtree(inbox)  # that file is whose who put it there
+    is_clean(papertray, canary)
+    left = papertray.prefect.get(f"/flow_runs/{run['id']}").json()
+    assert set(left["parameters"]) == {"task_id"}
+
+
+def test_the_record_goes_with_its_run(papertray: Installation) -> None:
+    task = papertray.submit(invoice(), project="short")
+    run = papertray.run(task) if papertray.task(task)["links"]["prefect"] else None
+    if run is None:
+        run = papertray.until_run(task, "Scheduled", "Pending", "Running", "Completed")
+    wait_until(
+        lambda: papertray.api.get(f"/tasks/{task}").status_code == 404
+        and papertray.prefect.get(f"/flow_runs/{run['id']}").status_code == 404,
+        FORGOTTEN_SECONDS,
+        lambda: f"still there: {papertray.api.get(f'/tasks/{task}').text}",
+    )
+    assert not places_of(task, papertray.home / "blobs")
+
+
+def test_a_deleted_task_is_gone_wherever_it_was(papertray: Installation) -> None:
+    canary = f"{CANARY}D"
+    done = submit(papertray, canary, "kept", paper(canary, total="119.00"))
+    attended, parked = (submit(papertray, canary, "kept") for _ in range(2))
+    papertray.until(done, "completed")
+    papertray.until(parked, "in_review")
+    write_everywhere(papertray, canary, parked)
+    papertray.until_run(parked, "Suspended")
+    papertray.until(attended, "in_review")
+    operation = papertray.api.post(
+        "/pdf-operations/extract-text",
+        json={"input": one_file(papertray, canary), "format": "plain"},
+    ).json()["id"]
+    papertray.until(operation, "completed")
+    running = submit(papertray, canary, "kept", scan(invoice(number=f"AB-{canary}", pages=4)))
+    wait_until(
+        lambda: papertray.task(running)["progress"]["step"] == "read", 60, lambda: "never reads"
+    )
+    tasks = (running, done, attended, parked, operation)
+    runs = [papertray.run(task)["id"] for task in tasks]
+    assert "papertray.db-wal" in places_of(canary, papertray.home)
+    for task in tasks:
+        assert papertray.api.delete(f"/tasks/{task}").status_code == 204
+        assert papertray.api.get(f"/tasks/{task}").status_code == 404
+    is_clean(papertray, canary)
+    for run in runs:
+        wait_until(
+            lambda run=run: papertray.prefect.get(f"/flow_runs/{run}").status_code == 404,
+            30,
+            lambda: "the run is still there",
+        )
+    told = papertray.api.get("/events", params={"take": 100}).json()["data"]
+    assert {one["data"]["id"] for one in told if one["type"] == "task.deleted"} >= set(tasks)
+    assert not list((papertray.home / "blobs" / "tasks").glob("*/*")) or all(
+        papertray.api.get(f"/tasks/{task}").status_code == 404 for task in tasks
+    )
+
+
+def one_file(papertray: Installation, canary: str) -> str:
+    answer = papertray.api.post(
+        "/files",
+        files={"file": (f"{canary}.pdf", paper(canary))},
+        headers={"idempotency-key": os.urandom(8).hex()},
+    )
+    return answer.json()["id"]
+
+
+def test_a_deleted_file_leaves_nothing(papertray: Installation) -> None:
+    canary = f"{CANARY}E"
+    file = one_file(papertray, canary)
+    assert places_of(canary, papertray.home)
+    assert papertray.api.delete(f"/files/{file}").status_code == 204
+    is_clean(papertray, canary)
+
+
+def test_killed_while_it_erases_it_is_finished_after(papertray: Installation) -> None:
+    canary = f"{CANARY}F"
+    tasks = [submit(papertray, canary, "kept", paper(canary, total="119.00")) for _ in range(5)]
+    waiting = submit(papertray, canary, "kept")
+    for task in tasks:
+        papertray.until(task, "completed")
+    papertray.until(waiting, "in_review")
+    for task in (*tasks, waiting):
+        assert papertray.api.delete(f"/tasks/{task}").status_code == 204
+    for part in ("serve", "prefect", "worker"):
+        papertray.kill(part)
+    is_clean(papertray, canary)
