@@ -1,17 +1,19 @@
 """Put PDFs and images together into one PDF."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from operations.pdf_params import RewritingParams, admitted
+from operations.pdf_params import RewritingParams, how_opened
 from operations.registry import MadeFiles, operation, page_counter
+from operations.tools.admission import Admitted, admit_to_merge
 from operations.tools.assembly import merge_files
 from operations.tools.child import in_child, spread
-from operations.tools.file_type import PDF, readable_type
-from operations.tools.image_pages import image_as_pdf
-from operations.tools.pdf import PdfFacts
 from operations.tools.scratch import scratch_folder
-from store.errors import EncryptedFileError, InputError, LimitExceededError
+from store.errors import InputError, LimitExceededError
 from store.settings import settings
+
+_FILES_AT_ONCE = 32
+"""A child looks at several: most take some milliseconds."""
 
 
 class MergeParams(RewritingParams):
@@ -34,31 +36,20 @@ async def merge(source: list[Path], params: MergeParams, *, folder: Path) -> Mer
     them as they are.
     """
     with scratch_folder() as needed:
-        found: dict[int, PdfFacts] = {}
-        unlocked: list[int] = []
+        found: dict[int, Admitted] = {}
 
-        async def admit(position: int) -> None:
-            own = needed / str(position)
-            own.mkdir()
-            path = source[position]
-            if await in_child(readable_type, path) != PDF:
-                found[position] = await in_child(image_as_pdf, path, own)
-                return
-            try:
-                open_params = params.model_copy(update={"password": None})
-                found[position] = await admitted(path, open_params, own)
-            except EncryptedFileError:
-                if params.password is None:
-                    raise
-                found[position] = await admitted(path, params, own)
-                unlocked.append(position)
+        async def admit(some: Sequence[tuple[int, Path]]) -> None:
+            done = await in_child(admit_to_merge, some, needed, *how_opened(params))
+            found.update(zip((position for position, _ in some), done, strict=True))
 
-        await spread(admit, range(len(source)))
-        if params.password is not None and not unlocked:
+        files = list(enumerate(source))
+        chunks = range(0, len(files), _FILES_AT_ONCE)
+        await spread(admit, [files[n : n + _FILES_AT_ONCE] for n in chunks])
+        if params.password is not None and not any(one.was_locked for one in found.values()):
             raise InputError(
                 "None of the files needs a password. Leave `password` out.", parameter="password"
             )
-        count = sum(len(facts.sizes) for facts in found.values())
+        count = sum(len(one.facts.sizes) for one in found.values())
         if count > settings().max_pages:
             raise LimitExceededError(
                 f"The files have {count} pages, more than the {settings().max_pages} that this"
@@ -67,6 +58,6 @@ async def merge(source: list[Path], params: MergeParams, *, folder: Path) -> Mer
                 limit_pages=settings().max_pages,
             )
         target = folder / "merged.pdf"
-        paths = [found[position].path for position in range(len(source))]
+        paths = [found[position].facts.path for position in range(len(source))]
         await in_child(merge_files, paths, target, each_page=page_counter(count))
     return MergeResult(files=[target.name], page_count=count)

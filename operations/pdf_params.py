@@ -36,9 +36,13 @@ async def admitted(source: Path, params: PdfParams, folder: Path) -> PdfFacts:
     Raises:
         InputError: of the kind that says what is wrong with it.
     """
+    return await in_child(admit, source, folder, *how_opened(params))
+
+
+def how_opened(params: PdfParams) -> tuple[str | None, Access]:
+    """The password, and what is to be done with the file."""
     access = Access.LOOK
     if isinstance(params, RewritingParams):
         signed = params.invalidate_signatures
         access = Access.BREAK_SIGNATURES if signed else Access.REWRITE
-    password = params.password.get_secret_value() if params.password else None
-    return await in_child(admit, source, folder, password, access)
+    return params.password.get_secret_value() if params.password else None, access

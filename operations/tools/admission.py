@@ -1,14 +1,17 @@
 """A PDF that was sent, looked at before any work: its kind, its password, its signatures."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 import pikepdf
+from pydantic import BaseModel
 
 from operations.tools import pdf
 from operations.tools.file_type import PDF, readable_type
+from operations.tools.image_pages import image_as_pdf
 from operations.tools.signatures import check_signatures
-from store.errors import UnsupportedFileError
+from store.errors import EncryptedFileError, InputError, UnsupportedFileError
 
 
 class Access(StrEnum):
@@ -17,6 +20,51 @@ class Access(StrEnum):
     LOOK = "look"  #: its bytes are only read
     REWRITE = "rewrite"  #: it is written anew, in whole or in part
     BREAK_SIGNATURES = "break_signatures"  #: it is written anew even where it is signed
+
+
+class Admitted(BaseModel):
+    """A file that can be merged, as a PDF."""
+
+    facts: pdf.PdfFacts
+    was_locked: bool
+    """Whether the password was needed."""
+
+
+def admit_to_merge(
+    paths: Sequence[tuple[int, Path]], folder: Path, password: str | None, access: Access
+) -> list[Admitted]:
+    """Look whether PDFs and images can be merged; of images PDFs are made.
+
+    Args:
+        paths: of the files, each with its position.
+        folder: where a folder is made for each that needs one.
+        password: that opens those which need one.
+        access: what for.
+
+    Raises:
+        InputError: of the kind that says what is wrong with one, at `position`.
+    """
+    found: list[Admitted] = []
+    for position, path in paths:
+        own = folder / str(position)
+        own.mkdir()
+        try:
+            found.append(_admitted(path, own, password, access))
+        except InputError as error:
+            error.details.setdefault("position", position + 1)
+            raise
+    return found
+
+
+def _admitted(path: Path, folder: Path, password: str | None, access: Access) -> Admitted:
+    if readable_type(path) != PDF:
+        return Admitted(facts=image_as_pdf(path, folder), was_locked=False)
+    try:
+        return Admitted(facts=admit(path, folder, None, access), was_locked=False)
+    except EncryptedFileError:
+        if password is None:
+            raise
+    return Admitted(facts=admit(path, folder, password, access), was_locked=True)
 
 
 def admit(path: Path, folder: Path, password: str | None, access: Access) -> pdf.PdfFacts:

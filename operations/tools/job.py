@@ -1,5 +1,6 @@
 """What a worker tells its child to do, and how the child does it and answers."""
 
+import errno
 import logging
 import os
 import pickle
@@ -18,7 +19,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
-from store.errors import PapertrayError, ToolKilledError
+from store.errors import PapertrayError, StorageFullError, ToolKilledError
 
 STATUS = struct.Struct("!i")
 """How the end of a child is told: as waitpid() has it."""
@@ -106,7 +107,19 @@ def _answer(job: Job) -> Answer:
         error = ToolKilledError(limit="memory", limit_bytes=job.limits.memory_bytes)
         return Answer(error=error.code, message=error.message, details=error.details)
     except Exception as error:  # the worker raises it again
+        full = _no_room(error, job.limits)
+        if full is not None:
+            return Answer(error=full.code, message=full.message, details=full.details)
         return Answer(crash=_where(error))
+
+
+def _no_room(error: Exception, limits: Limits) -> PapertrayError | None:
+    """What it means that a file could not be written to its end."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return ToolKilledError(limit="file size", limit_bytes=limits.file_bytes)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return StorageFullError()
+    return None
 
 
 def _where(error: BaseException) -> str:

@@ -41,6 +41,8 @@ class Bookmark:
     look: Mapping[str, bytes]
     is_open: bool
     children: Sequence["Bookmark"]
+    page_indices: frozenset[int]
+    """Of the pages that it and those below it lead to."""
 
 
 class Destinations:
@@ -127,13 +129,16 @@ def _bookmark(
 ) -> Bookmark:
     title, action, count = item.get(Name.Title), item.get(Name.A), item.get(Name.Count)
     address = action.get(Name.URI) if isinstance(action, Dictionary) else None
+    place = destinations.of(item)
+    own = [place.page_index] if place else []
     return Bookmark(
         title=bytes(title) if isinstance(title, String) else b"",
-        place=destinations.of(item),
+        place=place,
         address=bytes(address) if isinstance(address, String) else None,
         look={str(key): _written(item[key]) for key in _LOOK_KEYS if key in item},
         is_open=isinstance(count, int) and count > 0,
         children=children,
+        page_indices=frozenset(own).union(*(child.page_indices for child in children)),
     )
 
 
@@ -148,13 +153,15 @@ def kept_bookmarks(
         is_whole: all pages are kept, and so are bookmarks that lead to none.
     """
     kept: list[Bookmark] = []
+    wanted = new_indices.keys()
     for bookmark in bookmarks:
+        if not is_whole and bookmark.page_indices.isdisjoint(wanted):
+            continue
         children = kept_bookmarks(bookmark.children, new_indices, is_whole=is_whole)
         place = bookmark.place
         index = new_indices.get(place.page_index) if place else None
         moved = replace(place, page_index=index) if place and index is not None else None
-        if moved or children or is_whole:
-            kept.append(replace(bookmark, place=moved, children=children))
+        kept.append(replace(bookmark, place=moved, children=children))
     return kept
 
 

@@ -18,7 +18,7 @@ pages = st.lists(
     min_size=1,
     max_size=6,
 )
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def document(folder: Path, shapes: list[tuple[int, int, int]]) -> Path:

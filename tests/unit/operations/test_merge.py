@@ -104,7 +104,7 @@ async def test_one_password_opens_all_that_need_one(tmp_path: Path, out: Path) -
     locked = pdfs.encrypted(tmp_path / "locked.pdf", book)
     with pytest.raises(EncryptedFileError) as caught:
         await merged([book, locked], out)
-    assert caught.value.details == {"reason": "password_missing"}
+    assert caught.value.details == {"reason": "password_missing", "position": 2}
     made = await merged([book, locked], out, password=pdfs.PASSWORD)
     assert pdfs.texts(made) == pdfs.texts(book) * 2
     with pytest.raises(InputError, match="None of the files needs a password"):

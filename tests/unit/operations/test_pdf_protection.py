@@ -1,7 +1,7 @@
 """PDFs with passwords and signatures: opened with the first, not rewritten over the second."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pikepdf
 import pytest
@@ -35,7 +35,7 @@ async def do(row: Operation, source: Path, out: Path, **more: Any) -> list[Path]
 
 def test_these_are_all_operations_on_pdfs_that_make_files() -> None:
     assert operations
-    made = {row.name for row in OPERATIONS.values() if row.accepts == {"pdf"}}
+    made = {row.name for row in OPERATIONS.values() if row.accepts == frozenset({"pdf"})}
     assert made == {row.name for row in ROWS}
 
 
@@ -61,7 +61,7 @@ async def test_a_missing_wrong_or_needless_password_is_named(
     for given, reason in (({}, "password_missing"), ({"password": "no"}, "password_wrong")):
         with pytest.raises(EncryptedFileError) as caught:
             await do(row, locked, out, **given)
-        assert caught.value.details == {"reason": reason}
+        assert caught.value.details["reason"] == reason
         assert "Send" in caught.value.message
     with pytest.raises(InputError, match="Leave `password` out") as needless:
         await do(row, book, out, password="no")
@@ -70,7 +70,9 @@ async def test_a_missing_wrong_or_needless_password_is_named(
 
 
 @pytest.mark.parametrize("revision", [3, 4, 6])
-async def test_every_kind_of_encryption_is_opened(revision: int, tmp_path: Path, out: Path) -> None:
+async def test_every_kind_of_encryption_is_opened(
+    revision: Literal[3, 4, 6], tmp_path: Path, out: Path
+) -> None:
     """Before revision 6 a password is in an 8-bit encoding."""
     book = pdfs.book(tmp_path / "book.pdf", 1)
     locked = pdfs.encrypted(tmp_path / "locked.pdf", book, revision=revision)
@@ -94,7 +96,7 @@ async def test_a_file_that_only_its_owner_may_change_opens_without_a_password(
 
 @each
 def test_a_password_is_shown_nowhere(row: Operation) -> None:
-    assert row.secrets == {"password"}
+    assert row.secrets == frozenset({"password"})
     given = REQUIRED.get(row.name, {}) | {"password": "hunter2"}
     params = row.params.model_validate(given)
     assert "hunter2" not in repr(params)

@@ -1,0 +1,209 @@
+"""Hostile and broken PDFs, for every operation on PDFs: a named error or a result, in bounds."""
+
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+import pytest
+
+from operations.pdf_params import PdfParams
+from operations.registry import OPERATIONS, Operation
+from store.errors import (
+    DamagedFileError,
+    InputError,
+    LimitExceededError,
+    NoPagesError,
+    ToolKilledError,
+    UnsupportedFileError,
+)
+from store.settings import settings
+from tests import pdfs
+
+REQUIRED: dict[str, dict[str, Any]] = {
+    "extract-pages": {"pages": "1"},
+    "render": {"dpi": 100},
+    "split-by-separator": {"separator": "barcode"},
+}
+ROWS = [row for row in OPERATIONS.values() if issubclass(row.params, PdfParams)]
+each = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+LOOKING = {"render", "rotate", "deskew", "ocr", "split-by-separator"}
+"""Operations that look at what is on a page; to the others its content is nothing."""
+
+CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
+PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]>>"
+SAMPLES = Path(__file__).parents[2] / "samples"
+ZEROS = 100 * 2**20
+
+
+@pytest.fixture(autouse=True)
+def tight_limits(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERTRAY_OPERATION_MEMORY_BYTES", str(2**30))
+    monkeypatch.setenv("PAPERTRAY_OPERATION_CPU_SECONDS", "10")
+    settings.cache_clear()
+
+
+async def do(row: Operation, source: Path, out: Path) -> list[str]:
+    params = row.params.model_validate(REQUIRED.get(row.name, {}))
+    result = await row.task.fn([source] if row.takes_many else source, params, folder=out)
+    return result.files
+
+
+def cyclic(path: Path) -> Path:
+    tree = b"<</Type/Pages/Count 2/Kids[3 0 R 2 0 R]>>"
+    return pdfs.raw(path, CATALOG, tree, PAGE)
+
+
+def empty(path: Path) -> Path:
+    return pdfs.raw(path, CATALOG, b"<</Type/Pages/Count 0/Kids[]>>")
+
+
+def many_pages(path: Path) -> Path:
+    tree = b"<</Type/Pages/Count 200000/Kids[" + b"3 0 R " * 200_000 + b"]>>"
+    return pdfs.raw(path, CATALOG, tree, PAGE)
+
+
+def huge_box(path: Path) -> Path:
+    tree = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+    return pdfs.raw(path, CATALOG, tree, PAGE.replace(b"100 100", b"2000000 2000000"))
+
+
+def truncated(path: Path) -> Path:
+    path.write_bytes((SAMPLES / "truncated_half.pdf").read_bytes())
+    return path
+
+
+def an_image(path: Path) -> Path:
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    return path
+
+
+def content_bomb(path: Path) -> Path:
+    """500 MB in a list of one filter, which qpdf would unpack to pack it anew."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(500)) + packer.flush()
+    with pikepdf.new() as document:
+        page = document.add_blank_page()
+        page.obj.Contents = pikepdf.Stream(document, packed, Filter=[pikepdf.Name.FlateDecode])
+        document.save(path, compress_streams=False)
+    return path
+
+
+REFUSED: dict[str, tuple[Callable[[Path], Path], type[InputError]]] = {
+    "cyclic page tree": (cyclic, DamagedFileError),
+    "no page": (empty, NoPagesError),
+    "200,000 pages": (many_pages, LimitExceededError),
+    "huge box": (huge_box, LimitExceededError),
+    "truncated": (truncated, DamagedFileError),
+    "content of 500 MB": (content_bomb, LimitExceededError),
+}
+
+
+@pytest.mark.parametrize(("make", "error"), REFUSED.values(), ids=REFUSED)
+@each
+async def test_it_is_refused_with_its_cause_and_a_remedy(
+    row: Operation,
+    make: Callable[[Path], Path],
+    error: type[InputError],
+    tmp_path: Path,
+    out: Path,
+) -> None:
+    with pytest.raises(error) as caught:
+        await do(row, make(tmp_path / "bad.pdf"), out)
+    assert caught.value.as_result()["error"].count(".") >= 1
+    assert not out.exists()
+
+
+@each
+async def test_a_file_of_another_kind_is_refused(row: Operation, tmp_path: Path, out: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        await do(row, an_image(tmp_path / "photo.pdf"), out)
+    expected = DamagedFileError if row.name == "merge" else UnsupportedFileError
+    assert isinstance(caught.value, expected)
+
+
+def jpx(path: Path) -> Path:
+    head = b"\0\0\0\x0cjP  \r\n\x87\n"
+    size = {"Width": 1000, "Height": 1000}
+    return pdfs.image_page(path, head + os.urandom(3000), Filter=pdfs.Name.JPXDecode, **size)
+
+
+def jbig2(path: Path) -> Path:
+    """A page of 60,000 x 60,000 pixels, of which nothing is there."""
+    side = (60_000).to_bytes(4, "big")
+    segment = b"\0\0\0\0\x30\0\1\0\0\0\x13" + side * 2 + bytes(11)
+    size = {"Width": 60_000, "Height": 60_000, "BitsPerComponent": 1}
+    return pdfs.image_page(
+        path, segment, Filter=pdfs.Name.JBIG2Decode, ColorSpace=pdfs.Name.DeviceGray, **size
+    )
+
+
+@pytest.mark.parametrize("make", [jpx, jbig2])
+@each
+async def test_an_image_that_cannot_be_decoded_is_damage_to_whoever_looks(
+    row: Operation, make: Callable[[Path], Path], tmp_path: Path, out: Path
+) -> None:
+    source = make(tmp_path / "bad.pdf")
+    if row.name not in LOOKING:
+        assert len(await do(row, source, out)) == 1
+        return
+    with pytest.raises(DamagedFileError) as caught:
+        await do(row, source, out)
+    assert caught.value.details["page_number"] == 1
+
+
+@each
+async def test_100_mb_of_zeros_behind_a_small_stream_do_no_harm(
+    row: Operation, tmp_path: Path, out: Path
+) -> None:
+    source = pdfs.image_page(
+        tmp_path / "zeros.pdf",
+        zlib.compress(bytes(ZEROS), 9),
+        Width=10_240,
+        Height=10_240,
+        BitsPerComponent=8,
+        ColorSpace=pdfs.Name.DeviceGray,
+        Filter=pdfs.Name.FlateDecode,
+    )
+    assert source.stat().st_size < 110_000
+    (made,) = await do(row, source, out)
+    assert (out / made).stat().st_size < 1_000_000
+
+
+@each
+async def test_cycles_and_wrong_types_beside_the_pages_do_no_harm(
+    row: Operation, tmp_path: Path, out: Path
+) -> None:
+    source = pdfs.raw(
+        tmp_path / "odd.pdf",
+        b"<</Type/Catalog/Pages 2 0 R/Outlines 4 0 R/AcroForm<</Fields[5 0 R 7]>>"
+        b"/PageLabels<</Nums[0 7]>>/Names 3>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/Annots[5 0 R 7]/Contents[1 2]>>",
+        b"<</First 4 0 R/Next 4 0 R/Title(x)>>",
+        b"<</T(a)/Kids[5 0 R 5 0 R]/Parent 5 0 R/Subtype/Widget/FT/Tx>>",
+    )
+    try:
+        assert len(await do(row, source, out)) == 1
+    except DamagedFileError:
+        assert not out.exists()
+
+
+async def test_a_page_that_asks_for_more_memory_than_there_is_ends_by_name(
+    tmp_path: Path, out: Path
+) -> None:
+    path = tmp_path / "lines.pdf"
+    with pikepdf.new() as document:
+        page = document.add_blank_page()
+        page.obj.Contents = pikepdf.Stream(
+            document,
+            zlib.compress(b"0 0 m 10 10 l S\n" * 10_000_000, 9),
+            Filter=pikepdf.Name.FlateDecode,
+        )
+        document.save(path, compress_streams=False)
+    with pytest.raises(ToolKilledError, match="raise"):
+        await do(OPERATIONS["render"], path, out)
+    book = pdfs.book(tmp_path / "book.pdf", 1)
+    assert await do(OPERATIONS["render"], book, out) == ["page-0001.png"]
