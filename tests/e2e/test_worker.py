@@ -66,9 +66,7 @@ async def take_over_from_the_dead(toys: Toys, monkeypatch: pytest.MonkeyPatch) -
         await engine.take_over(run)
 
 
-async def test_a_flow_of_three_steps_completes(
-    toys: Toys, start_worker: StartWorker
-) -> None:
+async def test_a_flow_of_three_steps_completes(toys: Toys, start_worker: StartWorker) -> None:
     await start_worker()
     (warm,) = await toys.submit("three_steps")
     await warm.reaches("Completed")
