@@ -21,7 +21,7 @@ from api.problems import described
 from api.v1 import examples, words
 from api.v1.lists import FILES, From, Listed, Take
 from api.v1.route import V1Route
-from flows import verbs
+from flows import erase, verbs
 from operations.tools.child import in_child
 from operations.tools.file_type import READABLE
 from operations.tools.properties import properties
@@ -156,6 +156,7 @@ async def show_file(file_id: FileId, caller: FileReader) -> words.File:
 async def delete_file(file_id: FileId, caller: FileDeleter) -> Response:
     """Delete a file and its bytes. One that a task still needs is not deleted."""
     await verbs.delete_file(caller, file_id)
+    await erase.empty_logs()
     return Response(status_code=204)
 
 
