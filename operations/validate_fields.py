@@ -350,11 +350,17 @@ def value_pattern(part: ValuePart) -> "regex.Pattern[str] | None":
     if not part.pattern:
         return None
     inner = _first_group(part.pattern)
+    flags = _FLAGS.match(part.pattern)
     try:
-        return regex.compile(inner if inner is not None else part.pattern)
+        if inner is None:
+            return regex.compile(part.pattern)
+        return regex.compile(f"{flags[0] if flags else ''}{inner}")
     except regex.error:
         return None  # the group refers to what is around it
 
+
+_FLAGS = re.compile(r"\(\?[a-zA-Z]+\)")
+"""At the beginning of a pattern, for all of it: `(?i)`."""
 
 _GROUP_START = re.compile(r"\((?!\?)|\(\?P<\w+>")
 

@@ -39,7 +39,7 @@ def _are_given(value: Any) -> Any:
 def _are_right(templates: Templated) -> Templated:
     for number, template in enumerate(templates, 1):
         name = template.get("template_name") or template.get("issuer") or number
-        for problem in _problems(template):
+        for problem in template_problems(template):
             raise ValueError(f"template {name}: {problem}")
     return templates
 
@@ -53,7 +53,12 @@ Templates = Annotated[
 """Templates; in a file beside which they are, the name of their folder."""
 
 
-def _problems(template: Mapping[str, Any]) -> Iterator[str]:
+def template_problems(template: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a template; empty when nothing is."""
+    return list(_found_problems(template))
+
+
+def _found_problems(template: Mapping[str, Any]) -> Iterator[str]:
     keywords = template.get("keywords")
     words = keywords if isinstance(keywords, list) else [keywords]
     if not words or not all(isinstance(word, str) and word for word in words):

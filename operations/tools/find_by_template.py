@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -95,7 +96,7 @@ def _run(
     custom: Custom,
 ) -> "_Found | None":
     reader = _Reader(text, pages)
-    prepared = (InvoiceTemplate(one) for t in templates if (one := prepare_template(_copied(t))))
+    prepared = [_prepared(template) for template in templates]
     for template in sorted(prepared, key=lambda one: one.get("priority", 5), reverse=True):
         output = _output(template, text.text, reader)
         if output:
@@ -103,12 +104,16 @@ def _run(
     return None
 
 
-def _copied(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The library writes into the templates it is given."""
-    copied = {
-        key: _copied(value) if isinstance(value, dict) else value for key, value in template.items()
-    }
-    return {"template_name": "", **copied}
+def _prepared(template: Mapping[str, Any]) -> InvoiceTemplate:
+    # The library writes into the templates it is given.
+    copied = {"template_name": "", **deepcopy(dict(template))}
+    try:
+        return InvoiceTemplate(prepare_template(copied) or copied)
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The template {copied['template_name'] or copied.get('issuer')} is not one that"
+            f" invoice2data takes: {error}"
+        ) from error
 
 
 def _output(template: InvoiceTemplate, text: str, reader: "_Reader") -> dict[str, Any]:

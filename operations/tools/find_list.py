@@ -104,7 +104,7 @@ def _split(field: FieldPart, words: Sequence[Word], row: Row, custom: Custom) ->
 
 
 def _texts(rows: Sequence[Row]) -> Iterable[tuple[PageText, Row]]:
-    return ((PageText(row.words, {}), row) for row in rows)
+    return ((PageText(row.words, {id(row.words[-1]): ""}), row) for row in rows)
 
 
 def _items(field: FieldPart, text: PageText, row: Row, custom: Custom) -> Iterable[FieldValue]:
