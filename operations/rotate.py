@@ -1,7 +1,6 @@
 """Turn pages of a PDF."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,8 +16,8 @@ from operations.tools.upright import PageTurn, find_turn, write_turned
 class RotateParams(RewritingParams):
     """Which pages, and by how much."""
 
-    degrees: Literal[90, 180, 270] | None = None
-    """Clockwise. When omitted, each page is turned so that it is upright for a reader."""
+    degrees: int | None = Field(default=None, ge=90, le=270, multiple_of=90)
+    """Clockwise: 90, 180 or 270. When omitted, each page is turned so that it is upright."""
     pages: Pages = ""
     """Which pages, like `2-7` or `2,3,7`; all when empty. The others stay as they are."""
     languages: list[str] = Field(default=["eng"], min_length=1)

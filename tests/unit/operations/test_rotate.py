@@ -90,3 +90,9 @@ def english_model() -> Path:
 def test_languages_beside_degrees_are_refused() -> None:
     with pytest.raises(ValidationError, match="without effect where degrees are given"):
         RotateParams(degrees=90, languages=["eng"])
+
+
+@pytest.mark.parametrize("degrees", [0, 45, 91, 360, -90])
+def test_other_turns_are_refused(degrees: int) -> None:
+    with pytest.raises(ValidationError, match="degrees"):
+        RotateParams(degrees=degrees)
