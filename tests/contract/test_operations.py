@@ -22,14 +22,24 @@ each = pytest.mark.parametrize("row", OPERATIONS.values(), ids=OPERATIONS)
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "apply-effect": {"effect": "scanner"},
+    "classify": {
+        "page_counts": [2, 1],
+        "types": [{"name": "invoice", "keywords": {"invoice": 2}}, {"name": "receipt"}],
+    },
     "convert": {"target_format": "image/jpeg", "quality": 85},
     "deskew": {"pages": "2-7"},
     "detect-documents": {},
     "export-data": {},
+    "export-values": {"names": ["comment", "approve"], "formats": ["json", "csv"]},
     "extract-fields": {"fields": [{"name": "total", "labels": ["Total"], "type": "money"}]},
     "extract-pages": {"pages": "2-7"},
     "extract-text": {"format": "markdown", "pages": "2-7", "languages": ["eng", "deu"]},
-    "make-searchable-pdf": {},
+    "filter-documents": {
+        "documents": [{"document_type": "invoice", "page_count": 2}],
+        "rules": {"blank": True, "max_pages": 20},
+    },
+    "group-documents": {"by": "customer_number"},
+    "make-searchable-pdf": {"documents": [[1, 2], [3]]},
     "merge": {"invalidate_signatures": True},
     "ocr": {"mode": "force", "languages": ["eng", "deu"], "pages": "2,3,7"},
     "read-pages": {"mode": "force", "dpi": 200},
@@ -37,6 +47,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "rotate": {"degrees": 90, "pages": "2-7"},
     "scan": {"effect": "none", "scan_mode": "standard"},
     "split": {},
+    "segment": {"page_numbers": [1, 2, 3], "how": {"by": "barcode"}},
     "split-by-separator": {"separator": "barcode", "barcode_text": "NEXT"},
     "warp": {"vertices": [{"x": x, "y": y} for x, y in ((0, 0), (9, 0), (9, 9), (0, 9))]},
 }

@@ -1,9 +1,15 @@
+import json
 from datetime import timedelta
+from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from store.errors import ProjectFileError
-from store.project_file import parse_project_file
+from store.project_file import WhenReview, parse_project_file, project_schema
+
+SAMPLES = Path(__file__).parents[3] / "samples"
 
 GOOD = """\
 name: invoices
@@ -95,6 +101,83 @@ def test_what_is_wrong_is_told_with_line_and_key(
     assert message in problem["message"]
     if key:
         assert problem["line"] == line
+
+
+def problem_of(source: str) -> tuple[int, str, str]:
+    with pytest.raises(ProjectFileError) as caught:
+        parse_project_file(source)
+    problem = caught.value.details["problems"][0]
+    return problem["line"], problem["key"], problem["message"]
+
+
+def test_a_file_without_the_newer_keys_is_read_as_before() -> None:
+    project = parse_project_file(GOOD)
+    assert (project.version, project.segment, project.group, project.blocks) == (1, None, None, [])
+    assert project.when_review is WhenReview.WHEN_NEEDED
+    assert [one.name for one in project.types] == ["document"]
+    assert project.type_named("anything").fields == project.fields
+
+
+@pytest.mark.parametrize(
+    ("more", "line", "key", "message"),
+    [
+        ("verison: 1", 18, "verison", "did you mean `version`?"),
+        ("version: 2", 18, "version", "possible are `1`"),
+        ("review: alwas", 18, "", "the key `review` is there twice"),
+        ("segment: {by: page_cuont}", 18, "segment.by", "did you mean `page_count`?"),
+        ("segment: {by: page_count}", 18, "segment", "needs `page_count`"),
+        ("segment: {by: barcode, page_count: 2}", 18, "segment", "without effect"),
+        ("filter: {min_pages: 3, max_pages: 2}", 18, "filter", "filters everything"),
+        ("filter: {document_types: [bill]}", 1, "", "types that are not there: bill"),
+        ("group: {by: colour}", 1, "", "a field that no document has: colour"),
+        ("blocks: [{name: a, type: txt}]", 18, "blocks.0", "did you mean `text`?"),
+        ("blocks: [{name: a, type: text, requred: 1}]", 18, "blocks.0.requred", "`required`?"),
+        ("blocks: [{name: a, type: text}]", 1, "", "give only one of"),
+        ("document_types: [{name: unknown}]", 18, "document_types.0.name", "take another"),
+        ("classify: {confidence_threshold: 2}", 18, "classify.confidence_threshold", "less than"),
+        ("extract: {automation: predct}", 18, "extract.automation", "did you mean `predict`?"),
+        ("a: &a [*a]", 18, "", "an alias stands inside of what it names"),
+    ],
+)
+def test_what_would_be_right_is_told(more: str, line: int, key: str, message: str) -> None:
+    found = problem_of(f"{GOOD}\n{more}\n")
+    assert found[1].startswith(key)
+    assert message in found[2]
+    assert found[0] == line
+
+
+def test_what_asks_a_person_is_refused_where_nobody_is_to_be_asked() -> None:
+    source = GOOD.replace("review:\n  timeout: 12h", "review: never\nextract: {automation: none}")
+    assert "automation of extract" in problem_of(source)[2]
+
+
+def test_aliases_that_make_gigabytes_are_refused_at_once() -> None:
+    laughs = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+    )
+    assert "aliases make more than" in problem_of(laughs)[2]
+
+
+@pytest.mark.parametrize("source", ["#" * 10_000_000, "[" * 100_000, "a: " + "{a: " * 5000])
+def test_what_is_too_large_or_too_deep_is_refused_before_it_is_read(source: str) -> None:
+    assert problem_of(source)[1] == ""
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_schema_and_we_agree_on_the_shipped_files(path: Path) -> None:
+    source = path.read_text()
+    assert source.startswith("# yaml-language-server: $schema=../docs/project.schema.json\n")
+    assert parse_project_file(source).name == path.stem
+    validator = jsonschema.Draft202012Validator(project_schema())
+    content = yaml.safe_load(source)
+    validator.validate(content)
+    for wrong in ({**content, "colour": 1}, {**content, "review": "perhaps"}, {"version": 1}):
+        assert list(validator.iter_errors(wrong))
+
+
+def test_the_schema_in_the_docs_is_the_one_of_the_code() -> None:
+    path = SAMPLES.parent / "docs" / "project.schema.json"
+    assert json.loads(path.read_text()) == project_schema()
 
 
 @pytest.mark.parametrize(
