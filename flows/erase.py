@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import exists, func, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows import engine
@@ -127,18 +128,25 @@ async def erase_due() -> int:
         return 0
     async with database().writing() as session:
         for task in erased:
-            at = now()
-            await session.execute(
-                update(Task)
-                .where(col(Task.id) == task.id)
-                .values(
-                    erase_after=None,
-                    erased_at=at,
-                    forget_after=at + await record_period(session, task),
-                )
-            )
-            record(session, "task.erased", ERASER, task=task)
+            await _write_down(session, task)
     return len(erased)
+
+
+async def _write_down(session: AsyncSession, task: Task) -> None:
+    at = now()
+    written = await session.execute(
+        update(Task)
+        # Of one that was deleted meanwhile the run must go, too: it stays due.
+        .where(col(Task.id) == task.id, col(Task.deleted_at).is_not_distinct_from(task.deleted_at))
+        .values(
+            erase_after=None,
+            erased_at=at,
+            forget_after=at + await record_period(session, task),
+        )
+        .returning(col(Task.id))
+    )
+    if written.first() is not None:
+        record(session, "task.erased", ERASER, task=task)
 
 
 async def _due() -> Sequence[Task]:

@@ -22,8 +22,17 @@ from store.models import Outbox, Task
 from store.organizations import organization_named
 from store.settings import settings
 from store.states import Actor
+from tests.canary import (
+    CANARY,
+    ERASED_SECONDS,
+    complete,
+    places_of,
+    submit,
+    tables_with,
+    write_everywhere,
+)
 from tests.documents import invoice, project, scan
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, wait_until
 from tests.postgres import create_database, running_postgres
 from tests.receiver import receiving
 from tests.unit.flows.conftest import PROJECT, bytes_of, make_wait
@@ -160,5 +169,41 @@ def test_papertray_and_prefect_run_on_postgresql(server: str, tmp_path: Path) ->
             papertray.until_run(task, "Completed")
         assert not (papertray.home / "papertray.db").exists()
         assert not (papertray.home / "prefect" / "prefect.db").exists()
+    finally:
+        papertray.stop()
+
+
+def test_what_is_erased_is_in_no_row_of_any_table(server: str, tmp_path: Path) -> None:
+    urls = [create_database(server, name) for name in ("erasing", "erasing_prefect")]
+    papertray = Installation(
+        tmp_path / "home",
+        PAPERTRAY_DATABASE_URL=urls[0],
+        PREFECT_SERVER_DATABASE_CONNECTION_URL=urls[1],
+    )
+
+    def left() -> list[str]:
+        tables = [table for url in urls for table in asyncio.run(tables_with(CANARY, url))]
+        return [*tables, *places_of(CANARY, papertray.home)]
+
+    papertray.start()
+    try:
+        papertray.install(project("final", "retention: {data: final}\n"))
+        papertray.install(project("kept"))
+        by_api, in_prefect = (submit(papertray, CANARY, "final") for _ in range(2))
+        deleted = submit(papertray, CANARY, "kept")
+        for task in (by_api, in_prefect, deleted):
+            papertray.until(task, "in_review")
+        run = papertray.until_run(in_prefect, "Suspended")
+        write_everywhere(papertray, CANARY, by_api)
+        write_everywhere(papertray, CANARY, deleted)
+        assert {"public.task", "public.activity", "public.artifact"} <= set(left())
+        complete(papertray, CANARY, by_api)
+        papertray.resume_in_prefect(
+            run["id"], decision="complete", note=CANARY, value_total="119.00", value_number=CANARY
+        )
+        assert papertray.api.delete(f"/tasks/{deleted}").status_code == 204
+        wait_until(lambda: not left(), ERASED_SECONDS, lambda: f"left in {left()}")
+        for task in (by_api, in_prefect):
+            assert papertray.task(task)["state"] == "completed"
     finally:
         papertray.stop()

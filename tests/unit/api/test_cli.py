@@ -367,3 +367,35 @@ def test_doctor_changes_nothing_where_there_is_no_home(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["healthy"] is True
     assert not nowhere.exists()
+
+
+# What is not to be kept
+
+
+def test_a_deleted_task_is_there_for_nobody(home: Path, capsys: pytest.CaptureFixture[str]):
+    task = asyncio.run(make_task(State.COMPLETED))
+    status, answer, _ = call(capsys, "tasks", "delete", task.public_id)
+    assert (status, answer) == (0, [{"id": task.public_id, "deleted": True}])
+    assert call(capsys, "tasks", "show", task.public_id)[0] == NotFoundError.exit_code
+    assert call(capsys, "tasks", "list")[1] == []
+
+
+def test_a_purge_shows_what_would_go_and_then_it_is_gone(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    ended = now() - timedelta(days=40)
+    asyncio.run(make_task(State.COMPLETED, name="private", finished_at=ended))
+    to_go = [{"project": "", "tasks": 1, "bytes": 0, "records": 0}]
+    month = ("--older-than", "30d")
+    assert call(capsys, "purge", "--dry-run")[1] == {"outcome": "would go", "projects": []}
+    for _ in range(2):
+        told = call(capsys, "purge", "--dry-run", *month)[1]
+        assert told == {"outcome": "would go", "projects": to_go}
+    assert call(capsys, "purge", *month)[1] == {"outcome": "gone", "projects": to_go}
+    (left,) = call(capsys, "tasks", "list")[1]
+    assert left["name"] == ""
+    assert call(capsys, "purge", "--dry-run", *month)[1]["projects"] == []
+    assert run(["purge", "--dry-run"]) == 0
+    assert "nothing to go" in capsys.readouterr().out
+    assert run(["purge", "--dry-run", "--older-than", "soon"]) == InputError.exit_code
+    assert "30d" in capsys.readouterr().err

@@ -34,10 +34,9 @@ from store.models import (
     Task,
 )
 from store.states import Actor, Event
-from tests.e2e.test_retention import places_of
+from tests.canary import CANARY, places_of
 from tests.unit.flows.conftest import PROJECT, bytes_of
 
-CANARY = "KQXCANARYWJZ"
 FLOW = Actor("flow", "system")
 
 
@@ -514,3 +513,18 @@ async def test_the_eraser_works_until_it_is_told_to_stop(
             await asyncio.sleep(0.05)
     stop.set()
     await running
+
+
+async def test_a_task_that_is_deleted_while_it_is_erased_loses_its_run_too(
+    alice: Caller, prefect: Prefect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await ended(alice)
+
+    async def meanwhile(flow_run_id: UUID, **_: Any) -> None:
+        await erase.delete_task(alice, task.public_id)
+
+    monkeypatch.setattr(engine, "empty", meanwhile)
+    await erase.erase_due()
+    await erase.erase_due()
+    assert prefect.deleted == [task.flow_run_id]
+    assert (await must_be(task)).erased_at
