@@ -24,9 +24,14 @@ IBAN: Final = re.compile(
 )
 """Source: ISO 13616-1: a country, two check digits, 11 to 30 letters and digits."""
 
-VAT_ID: Final = re.compile(
-    r"(?<!\w)(?:[A-Z]{2}|CHE)[ -]?\d?(?:[ .-]?[A-Z0-9+*]){5,13}(?: ?(?:MWST|TVA|IVA|MVA))?(?!\w)"
+_COUNTRIES = (
+    "AT BE BG CHE CY CZ DE DK EE EL ES FI FR GB HR HU IE IT LT LU LV MT NL NO PL PT RO SE SI SK XI"
 )
+VAT_ID: Final = re.compile(
+    rf"(?<!\w)(?:{_COUNTRIES.replace(' ', '|')})(?:[ .-]?[A-Z0-9+*]){{6,13}}"
+    r"(?: ?(?:MWST|TVA|IVA|MVA))?(?!\w)"
+)
+"""Those of the European Union, the United Kingdom, Norway and Switzerland."""
 
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
 _MAX_CHARACTERS = 100

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operations.tools.page_range import pages_of
-from operations.tools.values import Custom, custom_of, read_date, read_number, read_value
+from operations.tools.value_types import read_as, spans_of
+from operations.tools.values import Custom, custom_of, read_date, read_number
 from store.errors import PageRangeError
-from store.fields import FieldType
+from store.fields import ROWS, FieldType
+from store.project_fields import ColumnPart
 
 amounts = st.decimals(-(10**12), 10**12, places=2, allow_nan=False, allow_infinity=False)
 dates = st.dates(date(1970, 1, 1), date(2069, 12, 31))
@@ -55,10 +57,63 @@ def test_a_date_with_slashes_is_read_as_the_document_has_it(day: date, day_first
     assert found.value == day.isoformat()
 
 
-@given(st.text(max_size=60), st.sampled_from(FieldType))
-def test_no_text_makes_reading_fail(text: str, kind: FieldType) -> None:
-    found = read_value(kind, text, custom_of(text))
+SINGLE = [kind for kind in FieldType if kind not in ROWS]
+
+
+@given(st.text(max_size=60), st.sampled_from(SINGLE), st.sampled_from(["", "de_DE", "en_US"]))
+def test_no_text_makes_reading_fail(text: str, kind: FieldType, locale: str) -> None:
+    options = ["one", "two"] if kind is FieldType.CHOICE else []
+    part = ColumnPart.model_validate(
+        {"name": "field", "type": kind, "options": options, "locale": locale}
+    )
+    found = read_as(part, text, custom_of(text))
     assert found is None or found.value
+    for start, end in spans_of(part, text):
+        assert 0 <= start < end <= len(text)
+
+
+LOCALES = {
+    "en_US": (",", ".", "%m/%d/%Y"),
+    "en_GB": (",", ".", "%d/%m/%Y"),
+    "de_DE": (".", ",", "%d.%m.%Y"),
+    "de_CH": ("'", ".", "%d.%m.%Y"),
+    "fr_FR": ("\u202f", ",", "%d/%m/%Y"),
+    "es_ES": (".", ",", "%d/%m/%Y"),
+    "it_IT": (".", ",", "%d/%m/%Y"),
+    "nl_NL": (".", ",", "%d-%m-%Y"),
+}
+
+
+@given(amounts, st.sampled_from(sorted(LOCALES)), st.sampled_from(["", " EUR", " €"]))
+def test_an_amount_is_read_as_its_locale_writes_it(
+    amount: Decimal, locale: str, currency: str
+) -> None:
+    group, mark, _ = LOCALES[locale]
+    part = ColumnPart(name="field", type=FieldType.MONEY, locale=locale)
+    found = read_as(part, written(amount, group, mark) + currency)
+    assert found is not None
+    assert Decimal(found.value) == amount
+    assert found.currency == ("EUR" if currency else None)
+    assert not found.is_ambiguous
+
+
+@given(st.decimals(-(10**9), 10**9, places=3), st.sampled_from(sorted(LOCALES)))
+def test_a_number_of_three_decimals_is_read_as_its_locale_writes_it(
+    number: Decimal, locale: str
+) -> None:
+    mark = LOCALES[locale][1]
+    part = ColumnPart(name="field", type=FieldType.NUMBER, locale=locale)
+    found = read_as(part, f"{number:.3f}".replace(".", mark))
+    assert found is not None
+    assert Decimal(found.value) == number
+
+
+@given(dates, st.sampled_from(sorted(LOCALES)))
+def test_a_date_is_read_as_its_locale_writes_it(day: date, locale: str) -> None:
+    part = ColumnPart(name="field", type=FieldType.DATE, locale=locale)
+    found = read_as(part, day.strftime(LOCALES[locale][2]))
+    assert found is not None
+    assert found.value == day.isoformat()
 
 
 @given(st.text("0123456789,- ", max_size=20), st.integers(1, 500))

@@ -108,6 +108,122 @@ def test_checking_twice_changes_nothing() -> None:
     assert check(PROJECT, once) == once
 
 
+ORDER = ProjectFile.model_validate(
+    {
+        "name": "orders",
+        "fields": [
+            {"name": "paid", "type": "boolean", "labels": ["Paid"]},
+            {
+                "name": "iban",
+                "type": "iban",
+                "required_when": {"field": "paid", "equals": ["false"]},
+            },
+            {"name": "day", "type": "date", "labels": ["Day"], "minimum": "2026-01-01"},
+            {"name": "codes", "type": "list", "labels": ["Codes"], "unique": ["item"]},
+            {"name": "net", "type": "money", "labels": ["Net"], "minimum": 0, "maximum": 1000},
+            {
+                "name": "lines",
+                "type": "table",
+                "unique": ["code"],
+                "columns": [
+                    {"name": "code", "required": True},
+                    {"name": "quantity", "type": "number"},
+                    {"name": "price", "type": "money"},
+                    {"name": "amount", "type": "money"},
+                ],
+                "products": [{"factors": ["quantity", "price"], "product": "amount"}],
+            },
+        ],
+        "sums": [{"parts": ["lines.amount"], "total": "net", "tolerance": 0.02}],
+    }
+)
+ROW = {"code": "A", "quantity": "2", "price": "3.50", "amount": "7.00"}
+
+
+def ordered(**values: Any) -> dict[str, FieldValue]:
+    parts = {part.name: part for part in ORDER.fields}
+    return check(ORDER, {name: typed(parts[name], value) for name, value in values.items()})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"paid": "no"}, {"iban": "is missing"}),
+        ({"paid": True}, {}),
+        ({"day": "2025-12-31"}, {"day": "is before 2026-01-01"}),
+        ({"net": "-1"}, {"net": "is less than 0"}),
+        ({"net": 1000.01}, {"net": "is more than 1000"}),
+        ({"iban": "DE89370400440532013001"}, {"iban": "is not a valid IBAN"}),
+        ({"codes": ["a", "b", "a"]}, {"codes": "row 3: stands there twice"}),
+        ({"lines": [ROW], "net": "7.02"}, {}),
+        ({"lines": [ROW], "net": "7.03"}, {"net": "is not the sum of amount in Lines"}),
+        ({"lines": [ROW, ROW]}, {"lines": "row 2: Code stands there twice"}),
+        ({"lines": [{**ROW, "amount": "8"}]}, {"lines": "row 1: Amount is not the product of"}),
+        ({"lines": [{**ROW, "code": ""}]}, {"lines": "row 1: Code is missing"}),
+        ({"lines": [{**ROW, "price": "x"}]}, {"lines": "row 1: Price is not an amount"}),
+        ({"lines": "A | 2 | 3.50 | 7.00"}, {}),
+        (
+            {"lines": "A | 2"},
+            {"lines": "is not a table. All rows, each on a line of its own: code"},
+        ),
+    ],
+)
+def test_what_must_hold_is_told_where_it_does_not(
+    values: dict[str, Any], message: dict[str, str]
+) -> None:
+    found = messages(ordered(**values))
+    assert found.keys() == message.keys()
+    assert all(text in found[name] for name, text in message.items())
+
+
+def test_rows_are_typed_as_text_or_as_objects_and_empty_ones_are_none() -> None:
+    found = ordered(codes="a\n\nb\n", lines=[ROW, dict.fromkeys(ROW, "")])
+    assert found["codes"].value == ["a", "b"]
+    assert found["lines"].value == [ROW]
+    assert found["lines"].text == "A | 2 | 3.50 | 7.00"
+
+
+def test_a_number_that_is_sent_as_one_is_not_written_in_anybodys_way() -> None:
+    price = FieldPart(name="price", type=FieldType.MONEY, labels=["Price"], locale="de_DE")
+    assert typed(price, 1.234).value == "1.234"
+    assert typed(price, "1.234").value == "1234.00"
+    assert typed(price, 5).value == "5.00"
+
+
+def test_cells_that_stay_the_same_keep_their_place() -> None:
+    table = ORDER.fields[-1]
+    before = typed(table, [ROW])
+    placed = before.rows[0]["price"].model_copy(
+        update={"box": (1.0, 2.0, 3.0, 4.0), "page_number": 1, "method": "table"}
+    )
+    before = before.model_copy(update={"rows": [{**before.rows[0], "price": placed}]})
+    assert typed(table, [ROW], before) is before
+    after = typed(table, [{**ROW, "quantity": "3"}], before)
+    assert after.rows[0]["price"].box == (1.0, 2.0, 3.0, 4.0)
+    assert after.rows[0]["quantity"].method == "person"
+
+
+@pytest.mark.parametrize(
+    "value", [[{"colour": "red"}], ["A"], 5, True, [ROW] * 5001, "x\n" * 600_000]
+)
+def test_what_is_no_table_is_refused(value: Any) -> None:
+    with pytest.raises(InputError):
+        typed(ORDER.fields[-1], value)
+
+
+def test_a_value_of_a_megabyte_is_refused_and_what_nobody_sees_is_dropped() -> None:
+    with pytest.raises(InputError, match="10000 are allowed"):
+        typed(field("number"), "x" * 1_000_000)
+    assert typed(field("number"), "A\x00B\u202e").text == "AB"
+
+
+def test_a_pattern_keeps_its_flags() -> None:
+    part = FieldPart(name="a", pattern="(?i)no (abc)")
+    found = value_pattern(part)
+    assert found is not None
+    assert found.fullmatch("ABC")
+
+
 @pytest.mark.parametrize("value", [True, ["a"], {"a": 1}])
 def test_what_is_no_value_is_refused(value: Any) -> None:
     with pytest.raises(InputError):
