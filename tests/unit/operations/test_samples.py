@@ -59,3 +59,37 @@ async def test_a_sample_gives_exactly_what_is_expected(
         folder=out,
     )
     assert searchable.page_count == pages.page_count
+
+
+async def test_the_project_of_receipts_reads_a_receipt(out: Path) -> None:
+    receipts = parse_project_file((SAMPLES / "receipts.yaml").read_text())
+    pages = await read_pages.fn(
+        SAMPLES / "receipt-tea-photo.jpg",
+        ReadPagesParams.model_validate(receipts.read.model_dump()),
+        folder=out,
+    )
+    found = await extract_fields.fn(
+        [out / page.words_file for page in pages.pages],
+        ExtractFieldsParams(fields=receipts.fields, document_type=receipts.document_type),
+        folder=out,
+    )
+    document = json.loads((out / found.file).read_text())[0]
+    values = {key: FieldValue.model_validate(value) for key, value in document["fields"].items()}
+    checked = check(receipts, values)
+    assert {key: value.value for key, value in checked.items()} == {
+        "shop": "Corner Kettle Tea Rooms Ltd",
+        "receipt_number": "CK-004519",
+        "date": "2026-02-14",
+        "items": [
+            "2 Afternoon tea 43.00",
+            "1 Pot of Assam 4.60",
+            "3 Cheese scone 11.40",
+            "1 Lemon drizzle 4.80",
+        ],
+        "net": "53.17",
+        "vat": "10.63",
+        "total": "63.80",
+        "payment": "card",
+    }
+    assert all(value.valid for value in checked.values())
+    assert {value.currency for key, value in checked.items() if key in {"net", "total"}} == {"GBP"}
