@@ -193,7 +193,8 @@ async def _erase(task: Task) -> bool:
         else:
             await engine.empty(task.flow_run_id, task_id=task.id, name=task.public_id)
         results = settings().results_folder / str(task.flow_run_id)
-        await asyncio.to_thread(shutil.rmtree, results, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(shutil.rmtree, results)
     await blobs().delete(f"tasks/{task.id}/")
     async with database().writing() as session:
         current = await session.get_one(Task, task.id, with_for_update=True)

@@ -122,6 +122,8 @@ class Blobs:
 
         def remove() -> None:
             try:
+                # What is below a key may be known from before, without what came since.
+                self.files.invalidate_cache()
                 self.files.rm(self._path(key), recursive=key.endswith("/"))
             except FileNotFoundError:
                 return
@@ -133,7 +135,6 @@ class Blobs:
 
         def measure() -> int:
             try:
-                # It lists the folder, which it may know from before.
                 self.files.invalidate_cache()
                 return sum(
                     one["size"] for one in self.files.find(self._path(key), detail=True).values()
