@@ -911,8 +911,7 @@ async def _write_values(
     before = field_values(document)
     after = dict(before)
     for name, value in values.items():
-        field, old = part.field(name), before.get(name)
-        if field is not None and (old is None or value not in (old.value, old.text)):
-            after[name] = typed(field, value, old)
+        if (field := part.field(name)) is not None:
+            after[name] = typed(field, value, before.get(name))
     document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
     return {name for name in after if after[name] != before.get(name)}
