@@ -224,7 +224,7 @@ async def _input(location: Path | Blob) -> AsyncIterator[Path]:
         async with blobs().as_local(location) as path:
             yield path
     else:
-        yield Path(location)
+        yield Path(location).absolute()  # children have a working folder of their own
 
 
 @asynccontextmanager
@@ -242,7 +242,7 @@ async def _output(location: Path | Blob | None) -> AsyncIterator[Path]:
             for path in sorted(folder.iterdir()):
                 await blobs().write_file(f"{location.rstrip('/')}/{path.name}", path)
     else:
-        with _replaced_at_the_end(Path(location)) as folder:
+        with _replaced_at_the_end(Path(location).absolute()) as folder:
             yield folder
 
 

@@ -98,7 +98,8 @@ def operations_pages() -> None:
                 if field.is_required()
                 else f"`{field.get_default(call_default_factory=True)!r}`"
             )
-            print(f"| `{name}` | {default} | {field.description or ''} |")
+            meaning = " ".join((field.description or "").split())
+            print(f"| `{field.alias or name}` | {default} | {meaning} |")
         print()
         if row.accepts:
             live_example(row.name, LIVE_EXAMPLES[row.name])
