@@ -10,20 +10,20 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 
 from api.review_pages import PARTS, assets, sessions, words
 from api.review_pages.page_route import HEADERS
 from api.review_pages.queue import PAGE_SIZE
 from api.review_pages.sign_in import inside
-from flows import verbs
+from flows import erase, purge, verbs
 from store.database import database
 from store.fields import FieldType, FieldValue
 from store.finding import find_task
 from store.ids import now
 from store.keys import create_key, revoke_key
 from store.lifecycle import ACTIVITY_OF, FINAL
-from store.models import ApiKey, Document, Session, Task
+from store.models import ApiKey, Document, Outbox, Session, Task
 from store.project_fields import FieldPart
 from store.states import State
 from tests.review_site import ANA, BEN, PROJECT, Site, app, settings_of
@@ -860,3 +860,23 @@ def test_a_field_says_how_sure_it_is(facts: dict[str, object], word: str, confid
     part = FieldPart(name="total", labels=["Total"])
     assert words.field_mark(value).word == word
     assert words.confidence_words(value, part) == confidence
+
+
+async def test_the_page_of_an_erased_task_shows_how_it_ended_and_no_more(
+    ana: Browser, site: Site
+) -> None:
+    task_id = await site.add_task()
+    before = await ana.open(f"/review/{task_id}")
+    name = (await task_of(site, task_id)).name
+    assert name
+    assert name in before
+    await verbs.discard(site.callers[ANA], task_id, "not wanted")
+    async with database().writing() as session:
+        await session.execute(delete(Outbox))
+    await purge.make_due(site.callers[ANA], older_than=timedelta(0))
+    while await erase.erase_due():
+        pass
+    after = await ana.open(f"/review/{task_id}")
+    assert name not in after
+    assert "not wanted" not in after
+    assert "iscarded" in after
