@@ -18,7 +18,7 @@ from store.project_fields import ColumnPart, FieldPart
 from tests.documents import invoice as plain_invoice
 from tests.invoice_layouts import invoice
 
-NORTHWIND: Mapping[str, Any] = {
+NORTHWIND: dict[str, Any] = {
     "issuer": "Northwind Traders",
     "keywords": ["Northwind Traders Ltd"],
     "fields": {
