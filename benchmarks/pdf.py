@@ -200,14 +200,14 @@ async def run(folder: Path, rounds: int) -> None:
     """Make the documents, and let both sides work on them."""
     long = text_document(folder / "long.pdf", 1000)
     middling = text_document(folder / "middling.pdf", 100)
-    text = text_document(folder / "text.pdf", 40)
+    text = text_document(folder / "text.pdf", 20)
     scan = scanned_document(folder / "scan.pdf", text, 10)
     parts = [text_document(folder / f"part-{n}.pdf", 10) for n in range(100)]
     out, there = folder / "out", folder / "there"
     there.mkdir()
     await in_child(os.getpid)  # the server from which children are forked is there in a worker
     print(HEAD)
-    for name, source in (("40 pages of text", text), ("10 scanned pages", scan)):
+    for name, source in (("20 pages of text", text), ("10 scanned pages", scan)):
         await compare(
             f"render, {name}, 300 dpi, PNG; `pdftoppm`",
             operation("render", source, out, dpi=300),
