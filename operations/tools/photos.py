@@ -16,6 +16,7 @@ from operations.tools.images import Frame
 
 if TYPE_CHECKING:
     from operations.tools.effects import Pixels
+    from operations.tools.find_documents import Points
 
 Vertices = list[tuple[float, float]]
 ScanMode = Literal["none", "standard"]
@@ -126,9 +127,9 @@ def _coloured(photo: "Pixels") -> "Pixels":
     return photo if photo.ndim == 3 else np.repeat(photo[:, :, None], 3, axis=2)
 
 
-def _rounded(corners: "Sequence[Sequence[float]] | object") -> Vertices:
+def _rounded(corners: "Points") -> Vertices:
     """To a hundredth of a pixel, which is more than anybody can see."""
-    return [(round(float(x), 2), round(float(y), 2)) for x, y in corners]  # pyright: ignore[reportGeneralTypeIssues]
+    return [(round(float(x), 2), round(float(y), 2)) for x, y in corners]
 
 
 def _written(

@@ -409,6 +409,13 @@ FIELDS = [
     *("input", "project", "name", "metadata", "format", "pages", "values", "document_number"),
     *("note", "reason", "issues", "message", "source"),
 ]
+NAMES = {
+    "task_id": "task_0000000000000000",
+    "webhook_id": "webhook_0",
+    "delivery_id": "delivery_0",
+    "name": "no-such-project",
+}
+"""What stands in the addresses."""
 BODIES = st.dictionaries(st.sampled_from(FIELDS), JUNK, max_size=5) | JUNK
 POSTS = sorted(path for method, path in OPERATIONS if method == "post")
 
@@ -425,9 +432,7 @@ async def test_junk_is_answered_and_never_with_a_500(
     content = body if isinstance(body, bytes) else json.dumps(body)
     media_types = ["application/json", "multipart/form-data; boundary=b", "application/yaml"]
     answer = await client.post(
-        path.format(
-            task_id="task_0000000000000000", webhook_id="webhook_0", delivery_id="delivery_0"
-        ),
+        path.format_map(NAMES),
         content=content,
         headers={"content-type": data.draw(st.sampled_from(media_types))},
     )
