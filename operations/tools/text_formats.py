@@ -3,7 +3,7 @@
 import html
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -49,15 +49,16 @@ def write_text(pages: Sequence[Path], form: str, target: Path) -> None:
         form: `plain`, `markdown` or `html`.
         target: the file to write.
     """
-    read = [PageWords.model_validate_json(path.read_bytes()) for path in pages]
-    target.write_text(_WRITERS[form](read), encoding="utf-8")
+    # Page by page: the words of a thousand pages take a gigabyte.
+    read = (PageWords.model_validate_json(path.read_bytes()) for path in pages)
+    with target.open("w", encoding="utf-8") as sink:
+        sink.writelines(_WRITERS[form](read))
 
 
-def _plain(pages: Sequence[PageWords]) -> str:
-    return "\f".join(
-        "\n\n".join("\n".join(map(_tabbed, block)) for block in blocks_of(page.words)) + "\n"
-        for page in pages
-    )
+def _plain(pages: Iterable[PageWords]) -> Iterator[str]:
+    for position, page in enumerate(pages):
+        blocks = ("\n".join(map(_tabbed, block)) for block in blocks_of(page.words))
+        yield ("\f" if position else "") + "\n\n".join(blocks) + "\n"
 
 
 def _tabbed(line: Line) -> str:
@@ -68,9 +69,11 @@ def _text(words: Sequence[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
-def _markdown(pages: Sequence[PageWords]) -> str:
+def _markdown(pages: Iterable[PageWords]) -> Iterator[str]:
     written = ("\n\n".join(map(_markdown_part, parts_of(page.words))) for page in pages)
-    return "\n\n---\n\n".join(page for page in written if page) + "\n"
+    for position, page in enumerate(filter(None, written)):
+        yield ("\n\n---\n\n" if position else "") + page
+    yield "\n"
 
 
 def _markdown_part(part: Part) -> str:
@@ -100,15 +103,13 @@ def _escaped_cell(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text).replace("|", "\\|")
 
 
-def _html(pages: Sequence[PageWords]) -> str:
-    sections = (
-        f'<section data-page="{page.number}">\n'
-        + "".join(f"{_html_part(part)}\n" for part in parts_of(page.words))
-        + "</section>\n"
-        for page in pages
-    )
-    head = '<!doctype html>\n<html>\n<head><meta charset="utf-8"><title>Text</title></head>\n'
-    return f"{head}<body>\n{''.join(sections)}</body>\n</html>\n"
+def _html(pages: Iterable[PageWords]) -> Iterator[str]:
+    yield '<!doctype html>\n<html>\n<head><meta charset="utf-8"><title>Text</title></head>\n'
+    yield "<body>\n"
+    for page in pages:
+        parts = "".join(f"{_html_part(part)}\n" for part in parts_of(page.words))
+        yield f'<section data-page="{page.number}">\n{parts}</section>\n'
+    yield "</body>\n</html>\n"
 
 
 def _html_part(part: Part) -> str:
@@ -124,7 +125,7 @@ def _html_part(part: Part) -> str:
     return f"<p>{_joined([row[0] for row in rows])}</p>"
 
 
-_WRITERS: Mapping[str, Callable[[Sequence[PageWords]], str]] = {
+_WRITERS: Mapping[str, Callable[[Iterable[PageWords]], Iterator[str]]] = {
     "plain": _plain,
     "markdown": _markdown,
     "html": _html,
