@@ -462,6 +462,8 @@ async def test_everything_is_reached_by_tab_and_shows_the_focus(
     await site.add_task()
     path = {"queue": "", "task": f"/{await site.add_task()}", "completed": f"/{ids['completed']}"}
     await page.goto(f"{site.url}/review{path[where]}")
+    # What is folded away is reached once it is unfolded, by its summary.
+    await page.evaluate("document.querySelectorAll('details').forEach((e) => { e.open = true })")
     wanted = await page.evaluate(
         """() => [...document.querySelectorAll(
             "a[href], button, input:not([type=hidden]), select, textarea, summary, .sheets"
