@@ -230,10 +230,10 @@ class ToyRun:
         states = await engine.call("GET", "/flow_run_states/", flow_run_id=str(self.id))
         return [one["name"] for one in sorted(states, key=lambda state: state["timestamp"])]
 
-    async def reaches(self, name: str, seconds: float = 20) -> Run:
+    async def reaches(self, *names: str, seconds: float = 20) -> Run:
         async def reached() -> Run | None:
             run = await self.read()
-            return run if run.name == name else None
+            return run if run.name in names else None
 
         try:
             return await until(reached, seconds)
