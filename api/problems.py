@@ -16,11 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from store.errors import (
+    EmptyFileError,
     FieldsInvalidError,
+    FileTooLargeError,
     InputError,
     PageRangeError,
     PapertrayError,
     ProjectFileError,
+    StorageFullError,
 )
 
 log = logging.getLogger("papertray.api")
@@ -136,6 +139,10 @@ def _errors_of(error: PapertrayError) -> dict[str, list[str]]:
 
 def _is_about_the_file(error: PapertrayError) -> bool:
     return isinstance(error, InputError) and error.code.startswith("file_")
+
+
+UPLOAD_PROBLEMS = (FileTooLargeError, 415, 422, EmptyFileError, StorageFullError)
+"""What an address answers that takes a file."""
 
 
 def described(*kinds: type[PapertrayError] | int) -> dict[int | str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 
 from api.auth import FileCreator, FileDeleter, FileReader
 from api.bodies import Text, Upload, read_form
-from api.problems import described
+from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
 from api.v1.lists import FILES, From, Listed, Take
 from api.v1.route import V1Route
@@ -31,12 +31,9 @@ from store.blobs import CHUNK_BYTES, blobs
 from store.database import database
 from store.errors import (
     ConflictError,
-    EmptyFileError,
-    FileTooLargeError,
     ForbiddenError,
     NotFoundError,
     PapertrayError,
-    StorageFullError,
     UnauthenticatedError,
 )
 from store.finding import find_file
@@ -70,11 +67,7 @@ class FileForm(BaseModel):
         **described(
             UnauthenticatedError,
             ForbiddenError,
-            FileTooLargeError,
-            415,
-            422,
-            EmptyFileError,
-            StorageFullError,
+            *UPLOAD_PROBLEMS,
         ),
     },
     openapi_extra=examples.form(

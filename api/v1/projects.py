@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from api.auth import ProjectEditor, ProjectReader, TaskCreator
 from api.bodies import Text, media_type, read_form, read_json, storable_text
-from api.problems import described
+from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
 from api.v1.lists import PROJECTS, From, Listed, Take
 from api.v1.route import V1Route
@@ -18,12 +18,9 @@ from flows.import_table import import_table
 from operations.tools.scratch import scratch_folder
 from store.database import database
 from store.errors import (
-    EmptyFileError,
-    FileTooLargeError,
     ForbiddenError,
     NotFoundError,
     ProjectFileError,
-    StorageFullError,
     UnauthenticatedError,
 )
 from store.finding import find_project
@@ -106,11 +103,7 @@ class ImportForm(BaseModel):
             UnauthenticatedError,
             ForbiddenError,
             NotFoundError,
-            FileTooLargeError,
-            415,
-            422,
-            EmptyFileError,
-            StorageFullError,
+            *UPLOAD_PROBLEMS,
         ),
     },
     openapi_extra=examples.form(

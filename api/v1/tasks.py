@@ -23,7 +23,7 @@ from api.bodies import (
     read_form,
     read_json,
 )
-from api.problems import described
+from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
 from api.v1.files import send_blob, stored
 from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
@@ -35,15 +35,12 @@ from store.errors import (
     AlreadyClaimedError,
     AlreadyDecidedError,
     ConflictError,
-    EmptyFileError,
     FieldsInvalidError,
-    FileTooLargeError,
     ForbiddenError,
     IllegalTransitionError,
     NotClaimedError,
     NotFoundError,
     PapertrayError,
-    StorageFullError,
     UnauthenticatedError,
 )
 from store.finding import documents_of, find_project, find_task
@@ -126,6 +123,10 @@ class DocumentValues(_Body):
 Documents = Annotated[list[DocumentValues], Field(max_length=2000)]
 
 
+def _values_by_number(documents: list[DocumentValues]) -> dict[int, dict[str, Any]]:
+    return {one.number: one.values for one in documents}
+
+
 class ArrangedDocument(_Body):
     """A document, as a person says that it is."""
 
@@ -196,11 +197,7 @@ class ReportBody(_Body):
             UnauthenticatedError,
             ForbiddenError,
             NotFoundError,
-            FileTooLargeError,
-            415,
-            422,
-            EmptyFileError,
-            StorageFullError,
+            *UPLOAD_PROBLEMS,
         ),
     },
     openapi_extra={
@@ -564,7 +561,7 @@ async def save_values(
             task_id,
             body.values,
             body.document_number,
-            documents={one.number: one.values for one in body.documents},
+            documents=_values_by_number(body.documents),
         )
     )
 
@@ -599,7 +596,7 @@ async def complete_task(
             body.values,
             body.note,
             body.document_number,
-            documents={one.number: one.values for one in body.documents},
+            documents=_values_by_number(body.documents),
         )
     )
 
