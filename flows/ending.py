@@ -10,7 +10,6 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from flows.outbox import changing
-from store.ids import now
 from store.lifecycle import FINAL, advance
 from store.models import Task
 from store.states import Actor, Event
@@ -31,11 +30,6 @@ async def end_task_of_run(
             event,
             Actor("prefect", "prefect"),
             reason=reason,
-            claimed_by=None,
-            claimed_until=None,
-            review_since=None,
-            review_due_at=None,
-            finished_at=now(),
             **({"result": result} if result is not None else {}),
         )
 

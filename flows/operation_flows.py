@@ -12,7 +12,6 @@ from prefect import Flow, flow
 from prefect.client.schemas.objects import State as RunState
 from pydantic.fields import FieldInfo
 
-import operations as operations  # fills OPERATIONS
 from flows import steps
 from flows.adopt import adopt_operation_run
 from flows.ending import record_cancellation

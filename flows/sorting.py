@@ -19,7 +19,6 @@ from operations.tools.tell_types import FoundType
 from store.database import database
 from store.errors import InputError, LimitExceededError
 from store.finding import documents_of, project_file_of
-from store.ids import now
 from store.models import Document, File, Task
 from store.project_file import UNKNOWN, Automation, FilterPart, ProjectFile, WhenReview
 from store.states import Event, State
@@ -224,7 +223,6 @@ async def _filter(run: TaskRun, taken_out: Sequence[dict[str, object]]) -> None:
         Event.FILTER,
         reason=", ".join(reasons),
         result={"filtered_documents": list(taken_out)},
-        finished_at=now(),
     )
 
 

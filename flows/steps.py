@@ -208,7 +208,6 @@ async def export(run: TaskRun, pages: ReadPagesResult) -> None:
             ],
             "generated_files": _told(run, files),
         },
-        finished_at=now(),
     )
 
 
@@ -241,7 +240,6 @@ async def export_the_data(run: TaskRun) -> None:
     await run.happen(
         Event.FINISH,
         result={"data": values, "generated_files": _told(run, files)},
-        finished_at=now(),
     )
 
 
@@ -320,9 +318,7 @@ async def operate(run: TaskRun) -> None:
         result = await row.task(
             locations if row.takes_many else locations[0], params, folder=run.blob(folder)
         )
-    await run.happen(
-        Event.FINISH, result=await _outcome(run, folder, result, sources), finished_at=now()
-    )
+    await run.happen(Event.FINISH, result=await _outcome(run, folder, result, sources))
 
 
 _OF_THE_TASK = {"input", "name", "callback_url"}

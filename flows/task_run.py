@@ -241,8 +241,6 @@ async def _was_started_again(session: Any, task: Task) -> bool:
 async def _end(run: TaskRun, event: Event, error: PapertrayError | None) -> None:
     result = error.as_result() if error else {}
     try:
-        await run.happen(
-            event, reason=error.code if error else "", result=result, finished_at=now()
-        )
+        await run.happen(event, reason=error.code if error else "", result=result)
     except TaskEndedError:
         log.info("%s had ended as %s", run.task.public_id, run.task.state.value)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from api.cli import run
-from flows.engine import DEPLOYMENTS
+from flows.engine import OPERATION_DEPLOYMENTS
 from flows.task_run import RUN_STATE_OF
 from operations import registry
 from store import errors, lifecycle
@@ -107,10 +107,9 @@ def operations_pages() -> None:
 
 def operation_deployments() -> None:
     """A deployment for each operation, as prefect.yaml has them."""
-    for one in DEPLOYMENTS:
-        if one.entrypoint.startswith("flows.operation_flows."):
-            print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}")
-            print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")
+    for one in OPERATION_DEPLOYMENTS:
+        print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}")
+        print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")
 
 
 TESTS = "tests/samples"

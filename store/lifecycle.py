@@ -122,8 +122,7 @@ async def advance(
             state=task.state.value,
             event=event.value,
         )
-    if target in FINAL:
-        changes["secrets"] = {}
+    changes = {**_columns_after(task.state, target), **changes}
     changes["erase_after"] = await erase_time(session, task) if target in FINAL else None
     changed = await _write(session, task, state=target, **changes)
     activity = record(
@@ -137,6 +136,21 @@ async def advance(
     if target in FINAL:
         await call_back(session, changed, activity)
     return changed
+
+
+def _columns_after(before: State, target: State) -> dict[str, Any]:
+    """What goes with every way into a state, whoever takes it."""
+    columns: dict[str, Any] = {"finished_at": None}
+    if before in WAITING and target not in WAITING:
+        columns |= {
+            "claimed_by": None,
+            "claimed_until": None,
+            "review_since": None,
+            "review_due_at": None,
+        }
+    if target in FINAL:
+        columns |= {"finished_at": now(), "secrets": {}}
+    return columns
 
 
 async def amend(

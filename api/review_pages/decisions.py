@@ -1,4 +1,4 @@
-"""What a person does with a task: each button ends in a verb of `flows/verbs.py`."""
+"""What a person does with a task: each button ends in a verb of `flows/verbs/`."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping

@@ -316,7 +316,7 @@ async def test_runs_go_on_and_are_followed_after_the_server_was_gone(
     await start_worker(review_attended_seconds=60)
     (running,) = await toys.submit("slow", seconds=2)
     (paused,) = await toys.submit("reviewed")
-    monkeypatch.setattr(engine, "TASK_FLOWS", ("slow", "reviewed"))
+    monkeypatch.setattr("flows.engine.following.TASK_FLOWS", ("slow", "reviewed"))
     ended: list[UUID] = []
     stop = asyncio.Event()
 
@@ -354,7 +354,7 @@ async def test_what_happens_to_runs_of_tasks_is_told_at_once(
     await start_worker(review_attended_seconds=60)
     (first,) = await toys.submit("reviewed")
     await first.reaches("Paused")
-    monkeypatch.setattr(engine, "TASK_FLOWS", ("reviewed", "three-steps"))
+    monkeypatch.setattr("flows.engine.following.TASK_FLOWS", ("reviewed", "three-steps"))
     told: dict[UUID, float] = {}
     stop = asyncio.Event()
 

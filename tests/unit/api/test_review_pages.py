@@ -19,7 +19,7 @@ from api.review_pages.sign_in import inside
 from flows import erase, purge, verbs
 from store.database import database
 from store.fields import FieldType, FieldValue
-from store.finding import find_task
+from store.finding import documents_of, find_task
 from store.ids import now
 from store.keys import create_key, revoke_key
 from store.lifecycle import ACTIVITY_OF, FINAL
@@ -115,7 +115,7 @@ async def task_of(site: Site, public_id: str) -> Task:
 async def document_of(site: Site, public_id: str) -> Document:
     async with database().reading() as session:
         task = await find_task(session, site.callers[ANA], public_id)
-        return (await verbs.documents_of(session, task))[0]
+        return (await documents_of(session, task))[0]
 
 
 def address_of(route: APIRoute) -> str:

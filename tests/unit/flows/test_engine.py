@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed
 
 from flows import engine
-from flows.engine import Outcome, Parked, Run, Submission
+from flows.engine import Outcome, Parked, Run, Submission, client, deployments, transitions
 from store.errors import (
     ConflictError,
     NotFoundError,
@@ -89,8 +89,8 @@ class FakePrefect:
 @pytest.fixture
 def prefect(monkeypatch: pytest.MonkeyPatch) -> FakePrefect:
     fake = FakePrefect()
-    monkeypatch.setattr(engine, "call", fake.call)
-    monkeypatch.setattr(engine, "FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(client, "call", fake.call)
+    monkeypatch.setattr(transitions, "FIRST_PAUSE_SECONDS", 0.0)
     return fake
 
 
@@ -267,7 +267,7 @@ async def test_a_deployment_that_was_made_anew_is_found_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     old, new, run, task = uuid4(), uuid4(), uuid4(), uuid4()
-    monkeypatch.setitem(engine._deployment_ids, "process-task", old)
+    monkeypatch.setitem(deployments.deployment_ids, "process-task", old)
     bodies: list[Any] = []
 
     async def call(method: str, path: str, body: Any = None, **params: Any) -> Any:
@@ -279,7 +279,7 @@ async def test_a_deployment_that_was_made_anew_is_found_again(
         bodies.append(body)
         return {"results": [{"status": "CREATED", "flow_run_id": str(run)}]}
 
-    monkeypatch.setattr(engine, "call", call)
+    monkeypatch.setattr(client, "call", call)
     submission = Submission(task, "process", "task_abc", ["op:process"])
     assert await engine.submit([submission]) == {task: run}
     assert bodies == [
@@ -297,12 +297,12 @@ async def test_a_deployment_that_was_made_anew_is_found_again(
 async def test_a_batch_of_which_prefect_made_only_a_part_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(engine._deployment_ids, "run-operation", uuid4())
+    monkeypatch.setitem(deployments.deployment_ids, "run-operation", uuid4())
 
     async def call(method: str, path: str, body: Any = None, **params: Any) -> Any:
         return {"results": [{"status": "FAILED", "flow_run_id": None, "error": "secret"}]}
 
-    monkeypatch.setattr(engine, "call", call)
+    monkeypatch.setattr(client, "call", call)
     with pytest.raises(PapertrayError) as caught:
         await engine.submit([Submission(uuid4(), "extract-text", "task_abc", [])])
     assert "secret" not in f"{caught.value}{caught.value.details}"
@@ -347,7 +347,7 @@ def test_prefect_yaml_says_what_is_deployed() -> None:
     ],
 )
 def test_an_error_of_prefect_is_one_of_ours(status: int, kind: type[PapertrayError]) -> None:
-    error = engine._error_of(httpx.Response(status, text="secret"), "/flow_runs/x")
+    error = client._error_of(httpx.Response(status, text="secret"), "/flow_runs/x")
     assert type(error) is kind
     assert error.details == {"prefect_status": status, "prefect_path": "/flow_runs/x"}
 
@@ -355,7 +355,7 @@ def test_an_error_of_prefect_is_one_of_ours(status: int, kind: type[PapertrayErr
 async def test_without_an_address_no_server_is_started_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine.PREFECT_API_URL, "value", lambda: None, raising=False)
+    monkeypatch.setattr(client.PREFECT_API_URL, "value", lambda: None, raising=False)
     with pytest.raises(PrefectUnreachableError):
         await engine.read_run(UUID(int=0))
 

@@ -1,0 +1,95 @@
+"""Every call to Prefect's REST API.
+
+Prefect's forced state changes (the only ones that park, give back or end a run from outside)
+skip its rules and compare nothing. Here each is followed by a look at the history: what it
+overwrote by accident is put right (`transitions.py`).
+"""
+
+from flows.engine.clearing import delete_run, empty, tidy_up
+from flows.engine.client import call, connected
+from flows.engine.deployments import (
+    BULK_SET,
+    DEPLOYMENTS,
+    JOB_TEMPLATE,
+    OPERATION_DEPLOYMENTS,
+    POOL_TYPE,
+    Deployment,
+    deploy,
+    ensure_deployed,
+    ensure_pool,
+)
+from flows.engine.following import (
+    LONGEST_PAUSE_SECONDS,
+    follow,
+    keep_following,
+    run_of,
+    state_events,
+)
+from flows.engine.runs import (
+    Run,
+    Submission,
+    held_by,
+    read_run,
+    read_runs,
+    runs_ended_since,
+    runs_held_by,
+    submit,
+    worker_in,
+)
+from flows.engine.transitions import (
+    RESUME_TRIES,
+    Outcome,
+    Parked,
+    cancel,
+    claim,
+    end,
+    finish_cancelling,
+    park,
+    reschedule,
+    resume,
+    suspend,
+    take_over,
+)
+
+__all__ = [
+    "BULK_SET",
+    "DEPLOYMENTS",
+    "JOB_TEMPLATE",
+    "LONGEST_PAUSE_SECONDS",
+    "OPERATION_DEPLOYMENTS",
+    "POOL_TYPE",
+    "RESUME_TRIES",
+    "Deployment",
+    "Outcome",
+    "Parked",
+    "Run",
+    "Submission",
+    "call",
+    "cancel",
+    "claim",
+    "connected",
+    "delete_run",
+    "deploy",
+    "empty",
+    "end",
+    "ensure_deployed",
+    "ensure_pool",
+    "finish_cancelling",
+    "follow",
+    "held_by",
+    "keep_following",
+    "park",
+    "read_run",
+    "read_runs",
+    "reschedule",
+    "resume",
+    "run_of",
+    "runs_ended_since",
+    "runs_held_by",
+    "state_events",
+    "submit",
+    "suspend",
+    "take_over",
+    "tidy_up",
+    "worker_in",
+]

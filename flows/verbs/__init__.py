@@ -1,0 +1,53 @@
+"""What can be done with a task, once: every surface, page, command and form ends here.
+
+Each verb is one write transaction. A surface translates its words into these and back.
+"""
+
+from flows.verbs.claims import claim, holder, next_task, release
+from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
+from flows.verbs.ends import begin_again, cancel, end_task, report, retry, unlock
+from flows.verbs.files import (
+    MAX_NAME_CHARACTERS,
+    delete_file,
+    file_members,
+    remember_file,
+    safe_name,
+    store_bytes,
+    take_file,
+)
+from flows.verbs.projects import install_project, must_take
+from flows.verbs.submit import PROCESS, submit_operation, submit_process, submit_rows
+from flows.verbs.values import field_key, save
+
+__all__ = [
+    "ARRANGE",
+    "MAX_NAME_CHARACTERS",
+    "PROCESS",
+    "Arranged",
+    "arrange",
+    "begin_again",
+    "cancel",
+    "claim",
+    "complete",
+    "delete_file",
+    "discard",
+    "end_task",
+    "field_key",
+    "file_members",
+    "holder",
+    "install_project",
+    "must_take",
+    "next_task",
+    "release",
+    "remember_file",
+    "report",
+    "retry",
+    "safe_name",
+    "save",
+    "store_bytes",
+    "submit_operation",
+    "submit_process",
+    "submit_rows",
+    "take_file",
+    "unlock",
+]

@@ -1,0 +1,118 @@
+"""Ends of a task, new beginnings, and what is reported of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flows.outbox import changing, enqueue
+from flows.verbs.submit import PROCESS
+from store.access import Caller
+from store.database import database
+from store.errors import (
+    IllegalTransitionError,
+)
+from store.finding import (
+    find_task,
+    project_file_of,
+)
+from store.ids import now
+from store.lifecycle import advance, amend
+from store.models import OutboxKind, Task
+from store.states import Event
+
+
+async def report(
+    caller: Caller, public_id: str, issues: Sequence[Mapping[str, Any]], message: str = ""
+) -> Task:
+    """Write down what is wrong with a task; it stays where it is."""
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        return await amend(
+            session,
+            task,
+            "task.reported",
+            caller.actor,
+            reason=message,
+            data={"issues": [dict(issue) for issue in issues]},
+        )
+
+
+async def cancel(caller: Caller, public_id: str, reason: str = "") -> Task:
+    """End a task that has not ended; whatever works on it is stopped.
+
+    Raises:
+        IllegalTransitionError: it has ended already.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        return await end_task(session, task, Event.CANCEL, caller, reason=reason)
+
+
+async def end_task(
+    session: AsyncSession, task: Task, event: Event, caller: Caller, *, reason: str = ""
+) -> Task:
+    """End a task from outside its run, and have the run ended too."""
+    enqueue(session, OutboxKind.CANCEL if event is Event.CANCEL else OutboxKind.END, task)
+    return await advance(session, task, event, caller.actor, reason=reason)
+
+
+async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
+    """Open a completed, filtered or discarded task for correction.
+
+    Raises:
+        IllegalTransitionError: the task is in another state.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        if task.operation != PROCESS:
+            raise IllegalTransitionError("Only a task of a project has data to correct.")
+        project = await project_file_of(session, task)
+        enqueue(session, OutboxKind.RESCHEDULE, task)
+        return await advance(
+            session,
+            task,
+            Event.UNLOCK,
+            caller.actor,
+            reason=reason,
+            review_round=task.review_round + 1,
+            review_step="extract",
+            review_reason="unlocked",
+            review_since=now(),
+            review_due_at=now() + project.review.timeout,
+            deadline_at=now() + project.timeout,
+            result={},
+        )
+
+
+async def retry(caller: Caller, public_id: str) -> Task:
+    """Try a failed, timed out or canceled task again; what was done well is not done twice.
+
+    Raises:
+        IllegalTransitionError: the task is in another state.
+    """
+    async with changing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        enqueue(
+            session,
+            OutboxKind.SUBMIT if task.flow_run_id is None else OutboxKind.RESCHEDULE,
+            task,
+        )
+        return await begin_again(session, task, caller)
+
+
+async def begin_again(session: AsyncSession, task: Task, caller: Caller) -> Task:
+    """Put a task that ended badly back into the queue, as its next try."""
+    taken = task.deadline_at - task.created_at if task.deadline_at else None
+    return await advance(
+        session,
+        task,
+        Event.RETRY,
+        caller.actor,
+        attempt=task.attempt + 1,
+        result={},
+        decision=None,
+        started_at=None,
+        worker_id=None,
+        deadline_at=now() + taken if taken else None,
+    )

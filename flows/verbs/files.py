@@ -1,0 +1,149 @@
+"""Files that come in and go."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from operations.tools.file_type import SNIFFED_BYTES, sniff
+from store.access import Caller
+from store.activity import record
+from store.blobs import blobs
+from store.database import database
+from store.erasing import scrub_answers
+from store.errors import (
+    ConflictError,
+    EmptyFileError,
+)
+from store.finding import (
+    find_file,
+)
+from store.lifecycle import FINAL
+from store.models import File, Task
+from store.settings import settings
+
+MAX_NAME_CHARACTERS = 255
+"""Of a file."""
+
+
+async def take_file(
+    caller: Caller,
+    *,
+    name: str,
+    chunks: AsyncIterable[bytes],
+    properties: Mapping[str, Any] | None = None,
+) -> File:
+    """Store the bytes of a file and remember it.
+
+    Raises:
+        EmptyFileError: no bytes came.
+        FileTooLargeError: more came than `max_file_bytes`.
+        StorageFullError: there is no room.
+    """
+    file = await store_bytes(caller, name=name, chunks=chunks, properties=properties)
+    async with database().writing() as session:
+        remember_file(session, caller, file)
+    return file
+
+
+async def store_bytes(
+    caller: Caller,
+    *,
+    name: str,
+    chunks: AsyncIterable[bytes],
+    properties: Mapping[str, Any] | None = None,
+) -> File:
+    """Store the bytes of a file; the row is made but not yet added to any transaction.
+
+    A file of no known type is taken in too, as `application/octet-stream`: what cannot be
+    read is found out by the task, which then says so (wire/v1.md, wire/aluma.md).
+    """
+    file = File(
+        organization_id=caller.organization_id,
+        name=safe_name(name),
+        blob="",
+        type="",
+        size_bytes=0,
+        sha256="",
+        properties=dict(properties or {}),
+    )
+    file.blob = f"files/{file.id}"
+    head = bytearray()
+
+    async def watched() -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if len(head) < SNIFFED_BYTES:
+                head.extend(chunk[: SNIFFED_BYTES - len(head)])
+            yield chunk
+
+    stored = await blobs().write_stream(file.blob, watched(), settings().max_file_bytes)
+    if not stored.size_bytes:
+        await blobs().delete(file.blob)
+        raise EmptyFileError
+    file.size_bytes, file.sha256 = stored.size_bytes, stored.sha256
+    file.type = sniff(bytes(head))
+    return file
+
+
+def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
+    """Add the row of a stored file to the transaction."""
+    session.add(file)
+    record(
+        session,
+        "file.created",
+        caller.actor,
+        organization_id=caller.organization_id,
+        subject=file.id,
+        data={"type": file.type, "size_bytes": file.size_bytes},
+    )
+
+
+def file_members(file: File, task_id: str | None) -> dict[str, Any]:
+    """What is told of a file, wherever it is told; `task_id` is the task that made it."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "type": file.type,
+        "properties": {"size": file.size_bytes, **file.properties},
+        "task_id": task_id,
+        "created_at": file.created_at,
+    }
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file name, at most 255 characters, control characters gone."""
+    last = PurePath(name.replace("\\", "/")).name
+    return "".join(c for c in last if c.isprintable())[:MAX_NAME_CHARACTERS] or "file"
+
+
+async def delete_file(caller: Caller, file_id: str) -> None:
+    """Forget a file and its bytes.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+        ConflictError: a task that has not ended still needs it.
+    """
+    async with database().writing() as session:
+        file = await find_file(session, caller, file_id)
+        query = select(col(Task.code)).where(
+            col(Task.input_file_id) == file_id, col(Task.state).not_in(FINAL)
+        )
+        if code := (await session.execute(query.limit(1))).scalar_one_or_none():
+            raise ConflictError(
+                "A task that has not ended needs the file. Cancel it or wait for its end.",
+                task=f"task_{code}",
+            )
+        # The bytes first: after a crash in between the row says what is still to be deleted.
+        await blobs().delete(file.blob)
+        await session.delete(file)
+        await scrub_answers(session, caller.organization_id, [file_id], since=file.created_at)
+        record(
+            session,
+            "file.deleted",
+            caller.actor,
+            organization_id=caller.organization_id,
+            subject=file_id,
+        )

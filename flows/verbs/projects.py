@@ -1,0 +1,70 @@
+"""Projects that are installed."""
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from store.access import Caller, visible
+from store.activity import record
+from store.database import database
+from store.errors import (
+    InputError,
+)
+from store.models import Project, ProjectVersion
+from store.project_file import ProjectFile, parse_project_file
+
+
+async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:
+    """Make a project from a project file, or give an existing one a new version.
+
+    Tasks under way keep the version they were made with.
+
+    Raises:
+        ProjectFileError: the file is not valid.
+    """
+    content = parse_project_file(source)
+    async with database().writing() as session:
+        query = visible(Project, caller).where(col(Project.name) == content.name)
+        project = (await session.execute(query.with_for_update())).scalar_one_or_none()
+        if project is None:
+            project = Project(organization_id=caller.organization_id, name=content.name)
+            session.add(project)
+            await session.flush()
+        newest = (
+            await session.execute(
+                select(ProjectVersion)
+                .where(col(ProjectVersion.project_id) == project.id)
+                .order_by(col(ProjectVersion.number).desc())
+                .limit(1)
+            )
+        ).scalar_one_or_none()
+        if newest is not None and newest.source == source:
+            return project, newest
+        version = ProjectVersion(
+            project_id=project.id, number=newest.number + 1 if newest else 1, source=source
+        )
+        session.add(version)
+        project.current_version_id = version.id
+        record(
+            session,
+            "project.installed",
+            caller.actor,
+            organization_id=caller.organization_id,
+            subject=project.name,
+            data={"version": version.number},
+        )
+    return project, version
+
+
+def must_take(project: ProjectFile, given: str) -> None:
+    """Refuse what is not for the project.
+
+    Raises:
+        InputError: a file for one of data, or data for one of files.
+    """
+    taken = "data" if project.blocks else "file"
+    if given != taken:
+        right = {
+            "data": "The project takes data and no file: send `data`, values by its blocks.",
+            "file": "The project takes files and no data: send a `file`, or name one by `input`.",
+        }
+        raise InputError(right[taken], project=project.name)

@@ -1,0 +1,123 @@
+"""Values that a person types."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from flows.verbs.claims import find_task_to_review
+from operations.validate_fields import check, typed
+from store.access import Caller
+from store.database import database
+from store.errors import (
+    FieldsInvalidError,
+    NotFoundError,
+)
+from store.finding import (
+    documents_of,
+    field_values,
+    project_file_of,
+)
+from store.lifecycle import amend
+from store.models import Document, Task
+from store.project_file import ProjectFile
+
+
+async def save(
+    caller: Caller,
+    public_id: str,
+    values: Mapping[str, Any] | None = None,
+    document_number: int = 1,
+    *,
+    documents: Mapping[int, Mapping[str, Any]] | None = None,
+) -> Task:
+    """Keep values that a person typed, valid or not, without deciding.
+
+    Args:
+        caller: who typed them.
+        public_id: of the task.
+        values: of the fields of one document, or of the blocks of a task of data.
+        document_number: which document, 1-based.
+        documents: values of further documents, by their numbers.
+
+    Raises:
+        IllegalTransitionError: the task does not wait for a person.
+        AlreadyClaimedError: another holds it.
+        FieldsInvalidError: a name is no field of the document, or no block that may be changed.
+        NotFoundError: there is no document of that number.
+    """
+    async with database().writing() as session:
+        task = await find_task_to_review(session, caller, public_id)
+        project = await project_file_of(session, task)
+        told: list[str] = []
+        data = task.task_data
+        if project.blocks:
+            data = with_values(project, task, values or {})
+            told = sorted(values or {})
+        else:
+            for number, typed_in in by_document(values, document_number, documents).items():
+                told += sorted(await write_values(session, task, project, typed_in, number))
+        return await amend(
+            session, task, "task.saved", caller.actor, data={"fields": told}, task_data=data
+        )
+
+
+def by_document(
+    values: Mapping[str, Any] | None,
+    document_number: int,
+    documents: Mapping[int, Mapping[str, Any]] | None,
+) -> Mapping[int, Mapping[str, Any]]:
+    """Values by the numbers of their documents, those of the one document among them."""
+    together = {number: dict(some) for number, some in (documents or {}).items()}
+    if values:
+        together.setdefault(document_number, {}).update(values)
+    return dict(sorted(together.items()))
+
+
+def field_key(documents: Sequence[Document], number: int, name: str) -> str:
+    """A field among those of all documents of a task: `total`, or `2.total` of several."""
+    return name if len(documents) == 1 else f"{number}.{name}"
+
+
+def with_values(project: ProjectFile, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a task with what a person filled in.
+
+    Raises:
+        FieldsInvalidError: a name is no block, or one of a block that is only read.
+    """
+    before = task.task_data or {}
+    faults: dict[str, str] = {}
+    for name, value in values.items():
+        block = project.block(name)
+        if block is None:
+            faults[name] = "is no block of the project"
+        elif block.read_only and value != before.get(name):
+            faults[name] = "is only to be read"
+    if faults:
+        raise FieldsInvalidError(fields=faults)
+    return {**before, **values}
+
+
+async def write_values(
+    session: AsyncSession,
+    task: Task,
+    project: ProjectFile,
+    values: Mapping[str, Any],
+    document_number: int,
+) -> set[str]:
+    """Put typed values into a document; answers the names of the fields that changed."""
+    documents = {document.number: document for document in await documents_of(session, task)}
+    document = documents.get(document_number)
+    if document is None:
+        raise NotFoundError("The task has no document of that number.", document=document_number)
+    part = project.type_named(document.document_type)
+    unknown = sorted(name for name in values if part.field(name) is None)
+    if unknown:
+        raise FieldsInvalidError(fields=dict.fromkeys(unknown, "The project has no such field."))
+    before = field_values(document)
+    after = dict(before)
+    for name, value in values.items():
+        if (field := part.field(name)) is not None:
+            after[name] = typed(field, value, before.get(name))
+    document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
+    return {name for name in after if after[name] != before.get(name)}
