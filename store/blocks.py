@@ -463,30 +463,61 @@ class TextSequenceBlock(BlockPart):
         return "" if fits else self.what
 
 
-class NamedEntityRecognitionBlock(_ChoosingBlock):
+class _MarkingBlock(_ChoosingBlock):
+    """Something with marks on it, each labelled by an option: `{<carrier>, <marks>: [...]}`."""
+
+    is_plain = False
+    carrier: ClassVar[str]
+    """Key of what is marked."""
+    marks: ClassVar[str]
+    """Key of the marks."""
+
+    def fault(self, value: Any) -> str:
+        """Each mark as its kind says."""
+        if not _has_keys(value, {self.carrier}, {self.marks}):
+            return self.what
+        marks = _entries(value.get(self.marks, []))
+        if marks is None or not self._is_carrier(value[self.carrier]):
+            return self.what
+        faults = (self._fault_of_mark(mark, value[self.carrier]) for mark in marks)
+        return next(filter(None, faults), "")
+
+    @abstractmethod
+    def _is_carrier(self, value: Any) -> bool:
+        """Whether it is something that can be marked."""
+
+    @abstractmethod
+    def _fault_of_mark(self, mark: Any, on: Any) -> str:
+        """Why a mark does not fit; empty when it does."""
+
+    def _fault_of_label(self, mark: Any) -> str:
+        if mark["label"] in self.ids:
+            return ""
+        return f"an object whose `{self.marks}` are labelled by one of {self._possible()}"
+
+
+class NamedEntityRecognitionBlock(_MarkingBlock):
     """Names in a text, each of a kind."""
 
     type: Literal["named_entity_recognition"]
     what = "an object with `text` and `entities`"
-    is_plain = False
+    carrier = "text"
+    marks = "entities"
 
-    def fault(self, value: Any) -> str:
-        """`{text, entities: [{start, end, label}]}`: characters from 0, the end not included."""
-        if not _has_keys(value, {"text"}, {"entities"}) or not _is_text(value["text"]):
-            return self.what
-        entities = _entries(value.get("entities", []))
-        if entities is None:
-            return self.what
-        for entity in entities:
-            if not _has_keys(entity, {"start", "end", "label"}, {"text"}):
-                return "an object whose `entities` have `start`, `end` and `label`"
-            start, end = entity["start"], entity["end"]
-            if not (_is_whole(start) and _is_whole(end) and 0 <= start < end <= len(value["text"])):
-                return "an object whose `entities` lie within its `text`"
-            if entity["label"] not in self.ids:
-                return f"an object whose `entities` are labelled by one of {self._possible()}"
-            if entity.get("text", value["text"][start:end]) != value["text"][start:end]:
-                return "an object whose `entities` have the text that stands at their place"
+    def _is_carrier(self, value: Any) -> bool:
+        return _is_text(value)
+
+    def _fault_of_mark(self, mark: Any, on: Any) -> str:
+        """`{start, end, label}`: characters from 0, the end not included."""
+        if not _has_keys(mark, {"start", "end", "label"}, {"text"}):
+            return "an object whose `entities` have `start`, `end` and `label`"
+        start, end = mark["start"], mark["end"]
+        if not (_is_whole(start) and _is_whole(end) and 0 <= start < end <= len(on)):
+            return "an object whose `entities` lie within its `text`"
+        if fault := self._fault_of_label(mark):
+            return fault
+        if mark.get("text", on[start:end]) != on[start:end]:
+            return "an object whose `entities` have the text that stands at their place"
         return ""
 
     def from_text(self, text: str) -> Any:
@@ -506,29 +537,25 @@ class RichTextBlock(BlockPart):
         return "" if _is_text(value) else self.what
 
 
-class BoundingBoxesBlock(_ChoosingBlock):
+class BoundingBoxesBlock(_MarkingBlock):
     """Places on a picture, each of a kind."""
 
     type: Literal["bounding_boxes"]
     what = "an object with `image` and `boxes`"
-    is_plain = False
+    carrier = "image"
+    marks = "boxes"
 
-    def fault(self, value: Any) -> str:
-        """`{image, boxes: [{left, top, width, height, label}]}`, pixels from the top left."""
-        if not _has_keys(value, {"image"}, {"boxes"}) or not _is_media(value["image"]):
-            return self.what
-        boxes = _entries(value.get("boxes", []))
-        if boxes is None:
-            return self.what
-        for box in boxes:
-            if not _has_keys(box, {"left", "top", "width", "height", "label"}, set()):
-                return "an object whose `boxes` have `left`, `top`, `width`, `height`, `label`"
-            sides = [box[side] for side in ("left", "top", "width", "height")]
-            if not all(map(_is_number, sides)) or min(sides) < 0 or not (sides[2] and sides[3]):
-                return "an object whose `boxes` have places in pixels, and some width and height"
-            if box["label"] not in self.ids:
-                return f"an object whose `boxes` are labelled by one of {self._possible()}"
-        return ""
+    def _is_carrier(self, value: Any) -> bool:
+        return _is_media(value)
+
+    def _fault_of_mark(self, mark: Any, on: Any) -> str:  # noqa: ARG002  # how large the picture is, is not known
+        """`{left, top, width, height, label}`, pixels from the top left."""
+        if not _has_keys(mark, {"left", "top", "width", "height", "label"}, set()):
+            return "an object whose `boxes` have `left`, `top`, `width`, `height`, `label`"
+        sides = [mark[side] for side in ("left", "top", "width", "height")]
+        if not all(map(_is_number, sides)) or min(sides) < 0 or not (sides[2] and sides[3]):
+            return "an object whose `boxes` have places in pixels, and some width and height"
+        return self._fault_of_label(mark)
 
     def from_text(self, text: str) -> Any:
         """JSON, or the picture on which places are to be marked."""
