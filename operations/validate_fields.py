@@ -228,20 +228,19 @@ def _rows_of_text(part: FieldPart, text: str) -> list[Any] | None:
 # What must hold
 
 
+def _with_verdict(part: FieldPart | ColumnPart, value: FieldValue, message: str) -> FieldValue:
+    """A value with what is wrong with it, nothing when the message is empty."""
+    told = {"label": part.title, "type": part.type, "valid": not message, "message": message}
+    return value.model_copy(update=told)
+
+
 def _judged(part: FieldPart, value: FieldValue, *, is_required: bool) -> FieldValue:
     if part.type in ROWS and value.rows:
         value = _with_judged_rows(part, value)
     message = _rows_fault(part, value) if value.rows else _fault(part, value)
     if value.value is None and not value.text and is_required:
         message = "is missing"
-    return value.model_copy(
-        update={
-            "label": part.title,
-            "type": part.type,
-            "valid": not message,
-            "message": message,
-        }
-    )
+    return _with_verdict(part, value, message)
 
 
 def _fault(part: ValuePart, value: FieldValue) -> str:
@@ -303,14 +302,7 @@ def _judged_cell(column: ColumnPart, cell: FieldValue) -> FieldValue:
     message = _fault(column, cell)
     if cell.value is None and not cell.text and column.required:
         message = "is missing"
-    return cell.model_copy(
-        update={
-            "label": column.title,
-            "type": column.type,
-            "valid": not message,
-            "message": message,
-        }
-    )
+    return _with_verdict(column, cell, message)
 
 
 _MAX_TOLD = 3
