@@ -29,7 +29,7 @@ class Database:
         self.engine: AsyncEngine = (
             sqlite_engine(url) if self.is_sqlite else create_async_engine(url, pool_pre_ping=True)
         )
-        self._writers = GroupCommit(self.engine.execution_options(papertray_begin="IMMEDIATE"))
+        self._writers = GroupCommit(self.engine.execution_options(papertray_writes=True))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

@@ -41,7 +41,7 @@ async def connect() -> None:
     url = context.config.attributes.get("url") or settings().effective_database_url
     database = Database(url)
     # Two processes that start at once: the second waits for the first and finds nothing to do.
-    engine = database.engine.execution_options(papertray_begin="IMMEDIATE")
+    engine = database.engine.execution_options(papertray_writes=True)
     async with engine.begin() as connection:
         if not database.is_sqlite:
             await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(8460)")

@@ -427,7 +427,7 @@ class TestHealth:
         async def answer(_: str, path: str) -> None:
             asked.append(path)
 
-        monkeypatch.setattr("flows.engine.client.call", answer)
+        monkeypatch.setattr("flows.engine.call", answer)
         for _ in range(3):
             assert (await stranger.get("/healthz")).json()["prefect"] == "ok"
         assert asked == ["/health"]

@@ -47,6 +47,55 @@ async def test_a_reader_is_not_held_up_by_a_writer(opened: Database) -> None:
             assert (await reader.execute(select(Organization))).first() is None
 
 
+_SLOW = """
+    WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3000000)
+    SELECT count(*) FROM counted
+"""
+
+
+async def test_a_long_query_of_a_reader_holds_up_nobody_else(opened: Database) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(count_turns())
+    async with opened.reading() as reader:
+        await reader.execute(select(Organization))
+        before = turns
+        await reader.execute(text(_SLOW))
+        meanwhile = turns - before
+    others.cancel()
+    assert meanwhile > 20
+
+
+async def test_a_writer_who_waits_for_another_process_holds_up_nobody_else(
+    opened: Database,
+) -> None:
+    other = Database(opened.url)
+    order: list[str] = []
+
+    async def write_elsewhere() -> None:
+        async with other.writing() as session:
+            order.append("has the lock")
+            await asyncio.sleep(0.2)  # the loop must go round for this to end
+            session.add(Organization(name="elsewhere"))
+            order.append("lets it go")
+
+    elsewhere = asyncio.create_task(write_elsewhere())
+    while not order:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(30), opened.writing() as session:
+        session.add(Organization(name="here"))
+        order.append("has it next")
+    await elsewhere
+    await other.close()
+    assert order == ["has the lock", "lets it go", "has it next"]
+
+
 async def test_deleted_content_is_overwritten(opened: Database) -> None:
     async with opened.reading() as session:
         assert (await session.execute(text("PRAGMA secure_delete"))).scalar_one() == 1
