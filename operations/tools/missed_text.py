@@ -1,15 +1,21 @@
-"""What tesseract leaves out: columns of short numbers, which it takes for something else.
+"""What tesseract leaves out: columns of short numbers, faint print, and white letters on dark.
 
-On receipts and invoices its analysis of the page drops whole columns of amounts. What looks like
-text, beside the lines that were read but in none of their words, is put on an empty page with
-the whole of its line, to be read again without that analysis.
+On receipts and invoices its analysis of the page drops whole columns of amounts; light grey
+letters it takes for paper, and those of white on a dark bar for nothing. What looks like text but
+is in none of the words that were read is put on an empty page, black on white, to be read
+again without that analysis.
 """
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
+import cv2
+import numpy as np
 from PIL import Image, ImageDraw
 
-from store.fields import Word
+from operations.tools.clean_page import Gray
+from operations.tools.layout import around, share_of_height
+from store.fields import Box, Word
 
 _INK_LEVEL = 140
 _SURE = 0.6
@@ -28,6 +34,32 @@ _GAP_RATIO = 0.9
 _MAX_LINE_RATIO = 0.1
 """A line higher than this part of the page is none."""
 
+_SURROUNDINGS = 33
+"""Pixels of a copy of half the size."""
+
+_FAINT_CONTRAST = 24
+"""Levels by which faint letters differ from their paper: paper itself differs by less."""
+
+_BAR_LEVEL = 110
+_BAR_CONTRAST = 60
+"""What is darker is a bar; letters on it are lighter by so many levels."""
+
+_PART_RATIO = 0.7
+"""Of the width of a word: what is wider is the word, read otherwise."""
+
+_LETTER_HEIGHTS = (0.35, 2.0)
+_LETTER_WIDTH = 3.0
+_LEAST_WIDTH = 1.5
+_MOST_HEIGHT = 2.5
+_LETTER_GAP = 1.5
+"""In heights of the words of the page: letters, lines of them, and the gaps between words."""
+
+_SAME_LINE = 0.5
+"""Of the height of the lower of two boxes."""
+
+
+_Band = tuple[int, int, int, int]
+
 
 def missed_text(page: Image.Image, words: Sequence[Word]) -> Image.Image | None:
     """A page with nothing on it but the lines of which something seems not to have been read.
@@ -40,31 +72,136 @@ def missed_text(page: Image.Image, words: Sequence[Word]) -> Image.Image | None:
         As large as the page; None where nothing was missed. The lines are whole, because a
         number by itself is read worse.
     """
-    rest: Image.Image | None = None
+    rest = Image.new("L", page.size, 255)
+    whole: list[_Band] = []
     for band, line in _bands(page, words):
         runs = list(_runs(_without_words(page, band, words)))
         if runs:
-            rest = rest or Image.new("L", page.size, 255)
             left = min(0.0 + runs[0][0], *(word.box[0] for word in line))
             right = max(0.0 + runs[-1][1], *(word.box[2] for word in line))
             box = max(round(left), 0), band[1], min(round(right), page.width), band[3]
             rest.paste(page.crop(box), (box[0], box[1]))
-    return rest
+            whole.append(box)
+    faint = [one for one in _faint_lines(page, words) if not any(_meet(one[0], w) for w in whole)]
+    for box, is_light in faint:
+        rest.paste(_black_on_white(page.crop(box), is_light=is_light), (box[0], box[1]))
+    return rest if whole or faint else None
 
 
-def is_new(word: Word, words: Sequence[Word]) -> bool:
-    """Whether a word that was read on the rest of a page stands where none was read before."""
-    if word.confidence < _SURE:
-        return False
+def with_missed(words: Sequence[Word], found: Sequence[Word]) -> list[Word]:
+    """The words of a page, with those that were read on its rest.
+
+    Args:
+        words: that were read at first.
+        found: on the rest. They are taken where nothing was read, or nothing that is sure, or but
+            the end of a word.
+    """
+    new = [
+        word
+        for word in found
+        if word.confidence >= _SURE
+        and all(
+            other.confidence < _SURE or _is_part(other, word)
+            for other in words
+            if _meet(word.box, other.box)
+        )
+    ]
+    return [word for word in words if not any(_meet(word.box, other.box) for other in new)] + new
+
+
+def _is_part(word: Word, whole: Word) -> bool:
     left, top, right, bottom = word.box
-    return not any(
-        min(right, other.box[2]) > max(left, other.box[0])
-        and min(bottom, other.box[3]) > max(top, other.box[1])
-        for other in words
+    margin = (bottom - top) / 4
+    return (
+        len(word.text) < len(whole.text)
+        and whole.box[0] <= left + margin
+        and whole.box[2] >= right - margin
+        and right - left < _PART_RATIO * (whole.box[2] - whole.box[0])
     )
 
 
-_Band = tuple[int, int, int, int]
+def _meet(one: Box, other: Box) -> bool:
+    across = min(one[2], other[2]) > max(one[0], other[0])
+    return across and min(one[3], other[3]) > max(one[1], other[1])
+
+
+def _faint_lines(page: Image.Image, words: Sequence[Word]) -> Iterator[tuple[_Band, bool]]:
+    """Boxes of lines of letters that are faint and in no word, or light on dark and in no sure one.
+
+    Yields:
+        left, top, right, bottom, and whether the letters are lighter than what is around them.
+    """
+    sure = [word for word in words if word.confidence >= _SURE]
+    if not sure:
+        return
+    height = median(word.box[3] - word.box[1] for word in sure) / 2
+    half = np.asarray(page.reduce(2), dtype=np.uint8)
+    paper = np.asarray(cv2.blur(half, (_SURROUNDINGS, _SURROUNDINGS)), dtype=np.uint8)
+    faint = np.asarray(cv2.subtract(paper, half) >= _FAINT_CONTRAST)
+    light = np.asarray(cv2.subtract(half, paper) >= _BAR_CONTRAST) & (paper <= _BAR_LEVEL)
+    for letters, read, is_light in ((faint, words, False), (light, sure, True)):
+        ink = letters.astype(np.uint8)
+        for word in read:
+            margin = round((word.box[3] - word.box[1]) / 8)
+            left, top, right, bottom = (max(round(side / 2), 0) for side in word.box)
+            ink[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin] = 0
+        for left, top, right, bottom in _lines_of_letters(ink, height):
+            box = 2.0 * left, 2.0 * top, 2.0 * right, 2.0 * bottom
+            # The end of a word may be read, and its beginning not.
+            whole = around([box, *(word.box for word in words if _touch(word.box, box, height))])
+            yield _grown(whole, round(height), page.size), is_light
+
+
+def _touch(one: Box, other: Box, gap: float) -> bool:
+    return (
+        min(one[2], other[2]) + gap > max(one[0], other[0])
+        and share_of_height(one, other) > _SAME_LINE
+    )
+
+
+def _grown(box: Box, margin: int, size: tuple[int, int]) -> _Band:
+    left, top, right, bottom = (round(side) for side in box)
+    return (
+        max(left - margin, 0),
+        max(top - margin, 0),
+        min(right + margin, size[0]),
+        min(bottom + margin, size[1]),
+    )
+
+
+def _lines_of_letters(ink: Gray, height: float) -> Iterator[_Band]:
+    """Boxes of what looks like letters side by side.
+
+    Args:
+        ink: 1 where there is some, else 0.
+        height: of a word.
+    """
+    letters = np.zeros_like(ink)
+    least, most = (ratio * height for ratio in _LETTER_HEIGHTS)
+    for left, top, width, tall in _components(ink):
+        if least <= tall <= most and width <= _LETTER_WIDTH * height:
+            letters[top : top + tall, left : left + width] = 1
+    reach = np.ones((1, round(_LETTER_GAP * height) | 1), np.uint8)
+    lines = np.asarray(cv2.morphologyEx(letters, cv2.MORPH_CLOSE, reach), dtype=np.uint8)
+    for left, top, width, tall in _components(lines):
+        if width >= _LEAST_WIDTH * height and tall <= _MOST_HEIGHT * height:
+            yield left, top, left + width, top + tall
+
+
+def _components(ink: Gray) -> list[list[int]]:
+    """left, top, width and height of what hangs together."""
+    found = np.asarray(cv2.connectedComponentsWithStats(ink, connectivity=8)[2])
+    return found[1:, :4].tolist()
+
+
+def _black_on_white(crop: Image.Image, *, is_light: bool) -> Image.Image:
+    pixels = np.asarray(crop, dtype=np.float32)
+    if is_light:
+        pixels = 255 - pixels
+    # Most of a line of text is paper; a fiftieth of it is the core of its strokes.
+    ink, paper = np.quantile(pixels, (0.02, 0.5))
+    spread = np.clip((pixels - ink) * (255 / max(paper - ink, 1)), 0, 255)
+    return Image.fromarray(spread.astype(np.uint8))
 
 
 def _bands(page: Image.Image, words: Sequence[Word]) -> Iterator[tuple[_Band, Sequence[Word]]]:

@@ -22,7 +22,7 @@ from operations.tools.file_type import PDF, readable_type
 from operations.tools.invisible_text import LayerPlace, write_layer
 from operations.tools.job import page_done
 from operations.tools.layout import arranged
-from operations.tools.missed_text import is_new, missed_text
+from operations.tools.missed_text import missed_text, with_missed
 from operations.tools.scanned_page import own_scale
 from operations.tools.text_layer import (
     SCAN_COVER_RATIO,
@@ -323,7 +323,7 @@ def _completed(attempts: Sequence[_Attempt], orders: Orders) -> list[list[Word]]
         is_one_block=True,
     )
     for (n, _), found in zip(missed, more, strict=True):
-        words[n] = [*words[n], *(word for word in found.words if is_new(word, words[n]))]
+        words[n] = with_missed(words[n], found.words)
         found.layer.unlink()
     return words
 

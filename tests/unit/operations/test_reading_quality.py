@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.character_errors import error_count, error_rate
 from benchmarks.scans import Damage, Gray, rendered, scanned, typeset
@@ -13,6 +13,7 @@ from operations import read_pages
 from operations.read_pages import ReadPagesParams
 from operations.tools import tesseract
 from operations.tools.clean_page import straightened, useful_factor, without_grain
+from operations.tools.missed_text import with_missed
 from store.fields import PageWords, Word
 
 LINES = [
@@ -62,6 +63,43 @@ async def test_a_page_is_read_no_worse_than_by_tesseract_alone(
     errors = error_rate(said(read.words), right)
     assert errors <= limit * error_rate(said(plain.words), right)
     assert errors <= most
+
+
+async def test_faint_print_and_white_letters_on_a_bar_are_read(tmp_path: Path, out: Path) -> None:
+    page = Image.new("L", (1700, 1100), 255)
+    draw = ImageDraw.Draw(page)
+    font = ImageFont.load_default(34)
+    draw.rectangle((80, 330, 1620, 400), 40)
+    for y, level, texts in (
+        (100, 0, {100: "Northwind Traders, 12 Harbour Road, Bristol"}),
+        (180, 0, {100: "Please pay within thirty days of the invoice date"}),
+        (346, 250, {100: "Description", 900: "Quantity", 1400: "Amount"}),
+        (440, 0, {100: "Copper pipe", 900: "12", 1400: "120.00"}),
+        (520, 200, {100: "Reserved for regular customers", 1400: "17.50"}),
+        (640, 205, {100: "Faint print counts as much as any other"}),
+    ):
+        for x, text in texts.items():
+            draw.text((x, y), text, fill=level, font=font)
+    source = tmp_path / "page.png"
+    page.save(source, dpi=(200, 200))
+    result = await read_pages.fn(source, ReadPagesParams(dpi=200), folder=out)
+    read = PageWords.model_validate_json((out / result.pages[0].words_file).read_bytes())
+    text = said(read.words)
+    for line in ("Description Quantity Amount", "Copper pipe 12 120.00", "regular customers 17.50"):
+        assert line in text
+    assert "Faint print counts as much as any other" in text
+    boxes = [word.box for word in read.words]
+    assert len(boxes) == len(set(boxes))
+
+
+def test_what_was_read_again_stands_for_the_part_of_a_word_and_for_nothing_that_is_sure() -> None:
+    def word(text: str, left: float, right: float, confidence: float = 0.9) -> Word:
+        return Word(text=text, box=(left, 10, right, 30), confidence=confidence)
+
+    read = [word("Rate", 100, 140), word("nt", 270, 290), word("x7", 400, 440, 0.3)]
+    again = [word("Amount", 220, 291), word("Rafe", 101, 141), word("17", 401, 439)]
+    assert [one.text for one in with_missed(read, again)] == ["Rate", "Amount", "17"]
+    assert with_missed(read, [word("17", 401, 439, 0.5)]) == read
 
 
 def test_large_print_is_shrunk_and_small_print_is_not() -> None:
