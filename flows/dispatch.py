@@ -17,6 +17,7 @@ from flows import engine, outbox
 from flows.engine import Outcome, Submission
 from flows.task_run import run_state_of
 from flows.verbs import ARRANGE
+from flows.waits import pause_key, resumption
 from store.database import database
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.ids import now
@@ -203,15 +204,15 @@ def _tags(task: Task, project: ProjectFile | None) -> list[str]:
 async def _resume(call: Call) -> bool:
     """Wake the run after a decision; it may be on its way into the pause just now."""
     task = await _fresh(call)
-    round_ = call.row.payload["round"]
-    if task.flow_run_id is None or task.review_round != round_ or task.state is State.IN_REVIEW:
-        return True  # the round is over, or was opened again: this call is of the past
-    decision = call.row.payload["decision"]
+    key, decision = call.row.payload["key"], call.row.payload["decision"]
+    last = resumption(task)
+    if task.flow_run_id is None or pause_key(task) or last is None or last["key"] != key:
+        return True  # the task waits again, or did since: this call is of the past
     outcome = await engine.resume(
         task.flow_run_id,
         # The run reads the decision in the store: this only fills in its form.
         {"decision": "complete" if decision == ARRANGE else decision},
-        pause_key=f"review-{round_}",
+        pause_key=key,
     )
     if outcome is Outcome.NOT_PAUSED:
         run = (await engine.read_runs([task.flow_run_id])).get(task.flow_run_id)

@@ -1,4 +1,4 @@
-"""Acts on deadlines: of the whole task, and of its wait for a person."""
+"""Acts on deadlines: of the whole task, of its wait for a person, of a client that fetches it."""
 
 import logging
 from datetime import timedelta
@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from flows.outbox import changing
-from flows.verbs import complete, discard, end_task
+from flows.verbs import complete, discard, end_task, return_export
 from store.access import Caller
 from store.database import database
 from store.errors import ConflictError, FieldsInvalidError
@@ -59,6 +59,19 @@ async def expire_once() -> int:
             .scalars()
             .all()
         )
+        lapsed = (
+            (
+                await session.execute(
+                    select(Task).where(
+                        col(Task.state) == State.EXPORTING,
+                        col(Task.claimed_until) < now(),
+                        col(Task.deadline_at) >= now(),
+                    )
+                )
+            )
+            .scalars()
+            .all()
+        )
         unseen = (
             (
                 await session.execute(
@@ -72,11 +85,13 @@ async def expire_once() -> int:
             .scalars()
             .all()
         )
+    for task in lapsed:
+        await _give_back(task)
     for task in [*over, *stuck]:
         await _time_out(task, "deadline of the task")
     for task in unseen:
         await _act_as_the_project_says(task)
-    return len(over) + len(stuck) + len(unseen)
+    return len(lapsed) + len(over) + len(stuck) + len(unseen)
 
 
 async def _act_as_the_project_says(task: Task) -> None:
@@ -95,6 +110,15 @@ async def _act_as_the_project_says(task: Task) -> None:
         await _time_out(task, "deadline of the review; the data is not valid")
     except ConflictError:
         log.info("%s was decided in the last moment", task.public_id)
+
+
+async def _give_back(task: Task) -> None:
+    """Let a task whose client went silent wait for the next."""
+    async with database().writing() as session:
+        current = await session.get_one(Task, task.id, with_for_update=True)
+        if current.version == task.version:
+            caller = Caller(task.organization_id, EXPIRE)
+            await return_export(session, caller, current, reason="the time for it is over")
 
 
 async def _time_out(task: Task, reason: str) -> None:

@@ -119,6 +119,30 @@ def _form(name: str, inputs: dict[str, Any]) -> type[RunInput]:
     )
 
 
+class PickupDecision(StrEnum):
+    """How a client's fetching of the files can end."""
+
+    COMPLETE = "complete"
+    FAIL = "fail"
+
+
+def pickup_form() -> type[RunInput]:
+    """The form for the files that a client fetches, where somebody decides in its place."""
+    return create_model(
+        "Pickup",
+        __base__=RunInput,
+        decision=(
+            PickupDecision,
+            Field(
+                title="Decision",
+                description="complete: the files were fetched; fail: they cannot be used, which"
+                " ends the task.",
+            ),
+        ),
+        note=(str, Field(default="", title="Note", description="Why; kept with the task.")),
+    )
+
+
 def correction_name(document_number: int, field_name: str) -> str:
     """The name in the form, where `decision` and `note` are taken."""
     prefix = "value" if document_number == 1 else f"value_{document_number}"

@@ -6,7 +6,7 @@ from uuid import UUID
 from prefect import flow
 from prefect.client.schemas.objects import State as RunState
 
-from flows import reviewing, sorting, steps
+from flows import exporting, reviewing, sorting, steps
 from flows.adopt import adopt_process_run
 from flows.ending import record_cancellation
 from flows.task_run import TaskRun, execute
@@ -43,9 +43,15 @@ async def process_task(
 
 async def go_through(run: TaskRun) -> None:
     """All that happens to a task, from wherever it is to its end."""
+    if not await exporting.is_handed_over(run):
+        await _process(run)
+    await exporting.end(run)
+
+
+async def _process(run: TaskRun) -> None:
     if await steps.has_data(run):
         await reviewing.have_data_reviewed(run)
-        await steps.export_the_data(run)
+        await exporting.export_the_data(run)
         return
     await sorting.turn_away_duplicate(run)
     pages = await steps.read(run)
@@ -53,4 +59,4 @@ async def go_through(run: TaskRun) -> None:
     await reviewing.have_sorting_reviewed(run)
     await steps.extract(run)
     await reviewing.have_it_reviewed(run, lambda: steps.extract(run))
-    await steps.export(run, pages)
+    await exporting.export_documents(run, pages)

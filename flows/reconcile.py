@@ -17,6 +17,7 @@ from flows.ending import end_task_of_run
 from flows.engine import Run
 from flows.heartbeat import dead_workers
 from flows.outbox import changing, enqueue
+from flows.waits import pause_key, resumption
 from store.database import database
 from store.errors import PapertrayError
 from store.ids import now
@@ -150,15 +151,10 @@ async def _enqueue_repair(task: Task, repair: Repair) -> None:
     }
     async with changing() as session:
         current = await session.get_one(Task, task.id, with_for_update=True)
-        if (current.state, current.review_round) != (task.state, task.review_round):
+        if (current.state, pause_key(current)) != (task.state, pause_key(task)):
             return
-        decision = current.decision or {}
-        payload = (
-            {"round": decision["round"], "decision": decision["decision"]}
-            if repair is Repair.RESUME and decision
-            else {}
-        )
-        if repair is Repair.RESUME and not decision:
+        payload = resumption(current) if repair is Repair.RESUME else {}
+        if payload is None:
             return  # no decision was lost: somebody paused the run in Prefect, and may resume it
         if repair is Repair.SUBMIT_AGAIN:
             await session.execute(

@@ -1,7 +1,7 @@
-"""The wait of a run for a person."""
+"""The wait of a run for an answer: of a person, or of a client that fetches its files."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +18,8 @@ from prefect.input.run_input import Keyset, keyset_from_base_key
 
 from flows import engine
 from flows.engine import Parked
+from flows.task_run import TaskRun
+from flows.waits import pause_key
 from store.errors import PrefectUnreachableError
 from store.ids import now
 from store.settings import settings
@@ -43,7 +45,7 @@ class Seat:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the worker: it stops, so park now."""
     waits: bool = False
-    """Set by the run: it waits for a person and costs nothing but memory."""
+    """Set by the run: it waits for an answer and costs nothing but memory."""
     parks: bool = False
     """Set by the run: it changes its state itself just now, and ends by itself."""
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
@@ -55,8 +57,8 @@ class Seat:
 SEAT: ContextVar[Seat | None] = ContextVar("seat", default=None)
 
 
-async def wait_for_person(form: type[Form], *, key: str) -> Form:
-    """Wait until a person has filled in a form; for weeks, if need be.
+async def wait_for_answer(form: type[Form], *, key: str) -> Form:
+    """Wait until somebody has filled in a form; for weeks, if need be.
 
     The wait is Prefect's own `pause_flow_run`. After `review_attended_seconds`, and when its
     worker stops, the run parks itself: this function then leaves the flow by Prefect's signal
@@ -76,10 +78,31 @@ async def wait_for_person(form: type[Form], *, key: str) -> Form:
         raise TypeError(f"the form {form.__name__} has no required field")
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
-        raise RuntimeError("only a flow can wait for a person")
+        raise RuntimeError("only a flow can wait")
     seat = SEAT.get()
     wait = _Wait(context.flow_run.id, form, key, seat or Seat(), on_stock=seat is None)
     return cast(Form, await wait.result())
+
+
+async def wait_out(
+    run: TaskRun,
+    form_of: Callable[[], Awaitable[type[RunInput]]],
+    take: Callable[[Any], Awaitable[None]],
+) -> None:
+    """Wait until the task waits no more, in as many rounds as that takes.
+
+    Args:
+        run: of the task.
+        form_of: makes the form of a round.
+        take: does what a form says that was filled in in Prefect; where that is not possible, it
+            begins the next round.
+    """
+    while (key := pause_key(run.task)) is not None:
+        answer = await wait_for_answer(await form_of(), key=key)
+        await run.reload()
+        if pause_key(run.task) == key:
+            # Nobody decided in the store: the run was resumed in Prefect.
+            await take(answer)
 
 
 class _Wait:

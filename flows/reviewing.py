@@ -15,16 +15,15 @@ from flows.form import (
     sorting_form,
     values_form,
 )
-from flows.review import wait_for_person
+from flows.review import wait_out
 from flows.task_run import PREFECT_UI, TaskRun
 from flows.verbs import ARRANGE, arrange, complete, discard, field_key, report
 from store.access import Caller
 from store.blocks import faults_of
 from store.database import database
-from store.errors import ConflictError, FieldsInvalidError, InputError
-from store.finding import documents_of, field_values, project_file_of
+from store.errors import ConflictError, FieldsInvalidError, InputError, UnavailableError
+from store.finding import documents_of, field_values
 from store.ids import now
-from store.lifecycle import amend
 from store.models import Document, Task
 from store.project_file import UNKNOWN, Automation, ProjectFile, WhenReview
 from store.settings import settings
@@ -36,10 +35,16 @@ SORT = "sort"
 EXTRACT = "extract"
 """The step in which a person looks at values."""
 
+EXPORT = "export"
+"""The step in which a person looks why the files do not get to their place."""
+
+_STEPS = (SORT, EXTRACT, EXPORT)
+"""In their order."""
+
 
 async def have_sorting_reviewed(run: TaskRun) -> None:
     """Wait for a person where it is not sure which documents a file has."""
-    project = await _project(run)
+    project = await run.project()
     await _have_reviewed(run, project, SORT, _reason_in_sorting)
 
 
@@ -50,22 +55,47 @@ async def have_it_reviewed(run: TaskRun, extract_again: Callable[[], Awaitable[N
         run: of the task.
         extract_again: for when the person found that the file has other documents.
     """
-    project = await _project(run)
+    project = await run.project()
     await _have_reviewed(run, project, EXTRACT, _reason_in_values)
     while _was_arranged(run.task):
+        round_ = run.task.review_round
         await extract_again()
         await _have_reviewed(run, project, EXTRACT, _reason_in_values)
+        if run.task.review_round == round_:
+            return  # what was found then is sure, so nobody was asked
 
 
 async def have_data_reviewed(run: TaskRun) -> None:
     """Wait for a person to fill in the data of a task, where its project has one do it."""
-    project = await _project(run)
+    project = await run.project()
     await _have_reviewed(run, project, EXTRACT, _reason_in_data)
 
 
-async def _project(run: TaskRun) -> ProjectFile:
-    async with database().reading() as session:
-        return await project_file_of(session, run.task)
+async def have_export_reviewed(run: TaskRun, leave: Callable[[], Awaitable[None]]) -> None:
+    """Let the files get to their place; where they do not, a person says when to try again.
+
+    Also where the project has nobody look at values: to fail could be to erase what did not get
+    to its place.
+
+    Args:
+        run: of the task.
+        leave: lets the files get there, or raises an UnavailableError.
+    """
+    project = await run.project()
+    has_left = False
+
+    async def reason(run: TaskRun, _: ProjectFile) -> str:
+        nonlocal has_left
+        try:
+            await leave()
+        except UnavailableError as error:
+            await show_review_link(run.task.public_id)
+            return f"the export failed: {error.message}"
+        has_left = True
+        return ""
+
+    while not has_left:
+        await _have_reviewed(run, project, EXPORT, reason)
 
 
 async def _have_reviewed(
@@ -80,27 +110,23 @@ async def _have_reviewed(
         if not reason:
             return
         await _ask(run, project, step, reason)
-    while run.task.state is State.IN_REVIEW and run.task.review_step == step:
-        round_ = run.task.review_round
+    if run.task.state is not State.IN_REVIEW or run.task.review_step != step:
+        return
+
+    async def form_of() -> type[RunInput]:
         form = await _form(run, project, step)
-        answer = await wait_for_person(
-            form.with_initial_data(description=_what_to_do(run.task)), key=f"review-{round_}"
-        )
-        await run.reload()
-        if run.task.state is State.IN_REVIEW and run.task.review_round == round_:
-            # Nobody decided in the store: the run was resumed in Prefect.
-            await _take_answer(run, project, answer)
+        return form.with_initial_data(description=_what_to_do(run.task))
+
+    await wait_out(run, form_of, lambda answer: _take_answer(run, project, answer))
 
 
 def _is_past(task: Task, step: str) -> bool:
-    """Whether a person has decided on this step, or on a later one."""
-    if step == SORT and task.review_step == EXTRACT:
-        return True
-    return (
-        task.review_step == step
-        and _is_decided(task)
-        and not (step == EXTRACT and _was_arranged(task))
-    )
+    """Whether a person has decided on this step, or on a later one; an export is tried again."""
+    if task.review_step not in _STEPS or step == EXPORT:
+        return False
+    if task.review_step != step:
+        return _STEPS.index(task.review_step) > _STEPS.index(step)
+    return _is_decided(task) and not (step == EXTRACT and _was_arranged(task))
 
 
 def _is_decided(task: Task) -> bool:
@@ -117,7 +143,8 @@ def _was_arranged(task: Task) -> bool:
 def _what_to_do(task: Task) -> str:
     """What stands above the form in the Prefect UI; names of fields, never their values."""
     page = f"{settings().effective_public_url}/review/{task.public_id}"
-    return f"**Why:** {task.review_reason}\n\n[Look at the task and its fields]({page})"
+    again = " To complete is to try again." if task.review_step == EXPORT else ""
+    return f"**Why:** {task.review_reason}{again}\n\n[Look at the task and its fields]({page})"
 
 
 async def _form(run: TaskRun, project: ProjectFile, step: str) -> type[RunInput]:
@@ -247,6 +274,7 @@ async def _ask(run: TaskRun, project: ProjectFile, step: str, reason: str) -> No
         review_since=now(),
         review_due_at=now() + project.review.timeout,
         step="review",
+        **({"export_failed_at": now()} if step == EXPORT else {}),
     )
 
 
@@ -301,16 +329,10 @@ _CHOICES: Mapping[Decision, Any] = {
 
 async def _ask_again(run: TaskRun, project: ProjectFile, reason: str) -> None:
     """Begin the next round of the same wait: each pause of a run has its own key."""
-    async with database().writing() as session:
-        task = await session.get_one(Task, run.task.id, with_for_update=True)
-        run.task = await amend(
-            session,
-            task,
-            "task.in_review",
-            run.caller.actor,
-            reason=reason,
-            data={"state": task.state.value},
-            review_round=task.review_round + 1,
-            review_reason=reason,
-            review_due_at=now() + project.review.timeout,
-        )
+    await run.amend(
+        "task.in_review",
+        reason=reason,
+        review_round=run.task.review_round + 1,
+        review_reason=reason,
+        review_due_at=now() + project.review.timeout,
+    )

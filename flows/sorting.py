@@ -18,7 +18,7 @@ from operations.tools.find_segments import Segment
 from operations.tools.tell_types import FoundType
 from store.database import database
 from store.errors import InputError, LimitExceededError
-from store.finding import documents_of, project_file_of
+from store.finding import documents_of
 from store.models import Document, File, Task
 from store.project_file import UNKNOWN, Automation, FilterPart, ProjectFile, WhenReview
 from store.states import Event, State
@@ -32,7 +32,7 @@ _CAME_TO_NOTHING = {State.FAILED, State.TIMED_OUT, State.CANCELED, State.DISCARD
 async def turn_away_duplicate(run: TaskRun) -> None:
     """End a task whose very file came to its project before; before any work is done on it."""
     await run.reload()
-    project = await _project(run)
+    project = await run.project()
     if not project.filter.duplicates or _was_wanted_back(run.task):
         return
     async with database().reading() as session:
@@ -68,7 +68,7 @@ async def sort(run: TaskRun, pages: ReadPagesResult) -> None:
         LimitExceededError: it has too many documents, or a pattern takes too long.
     """
     await run.reload()
-    project = await _project(run)
+    project = await run.project()
     async with database().reading() as session:
         if await documents_of(session, run.task):
             return
@@ -101,11 +101,6 @@ async def sort(run: TaskRun, pages: ReadPagesResult) -> None:
             )
             for number, (one, one_type) in enumerate(found, 1)
         )
-
-
-async def _project(run: TaskRun) -> ProjectFile:
-    async with database().reading() as session:
-        return await project_file_of(session, run.task)
 
 
 def _words(run: TaskRun, pages: ReadPagesResult, numbers: Sequence[int]) -> list[Blob]:
@@ -233,7 +228,7 @@ async def group(run: TaskRun, after: str) -> None:
         run: of the task.
         after: the step after which it is done: what a later one finds out is its own.
     """
-    project = await _project(run)
+    project = await run.project()
     if project.group is None:
         return
     async with database().reading() as session:

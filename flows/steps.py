@@ -1,43 +1,34 @@
-"""The steps of a task that make something: read, extract, export, and a single operation."""
+"""The steps of a task that find something: read, extract, and a single operation."""
 
 import asyncio
-import hashlib
 import json
 import mimetypes
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from datetime import timedelta
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from time import monotonic
-from typing import Any, Literal, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from flows.made_files import Made, keep_files, told_of
 from flows.sorting import group
 from flows.task_run import TaskRun
-from flows.verbs import MAX_NAME_CHARACTERS, file_members, remember_file, safe_name
+from flows.verbs import MAX_NAME_CHARACTERS
 from operations import (
-    export_data,
-    export_values,
     extract_fields,
-    make_searchable_pdf,
     read_pages,
 )
 from operations.detect_documents import DetectDocumentsResult
-from operations.export_data import ExportDataParams
-from operations.export_values import ExportValuesParams, ExportValuesResult
 from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
-from operations.make_searchable_pdf import MakeSearchablePdfParams, MakeSearchablePdfResult
 from operations.read_pages import ReadPagesParams, ReadPagesResult
 from operations.registry import OPERATIONS, Blob, MadeFiles, Operation, Params, Result
-from operations.tools.child import in_child, spread
-from operations.tools.file_type import PDF, READABLE, UNKNOWN
-from operations.tools.properties import properties_of_each
+from operations.tools.child import spread
+from operations.tools.file_type import PDF
 from operations.validate_fields import check
 from store.blobs import blobs
 from store.database import database
@@ -48,17 +39,16 @@ from store.errors import (
     UnsupportedFileError,
 )
 from store.fields import FieldValue
-from store.finding import documents_of, find_task, project_file_of
-from store.ids import now
+from store.finding import documents_of, find_task
 from store.lifecycle import FINAL
 from store.models import Document, File, Page, Task
 from store.project_file import Automation, DocumentTypePart, ProjectFile
 from store.states import Event, State
 
 
-async def _project(run: TaskRun) -> ProjectFile:
-    async with database().reading() as session:
-        return await project_file_of(session, run.task)
+async def has_data(run: TaskRun) -> bool:
+    """Whether the task has data and no file."""
+    return bool((await run.project()).blocks)
 
 
 _OF_OCR = {"languages", "dpi"}
@@ -67,7 +57,7 @@ _OF_OCR = {"languages", "dpi"}
 async def read(run: TaskRun) -> ReadPagesResult:
     """Read the pages: words with their places, and an image of each."""
     await run.reload()
-    project = await _project(run)
+    project = await run.project()
     file = await run.input_file(run.task.input_file_id or "")
     async with run.step("read"):
         pages: ReadPagesResult = await read_pages(
@@ -97,7 +87,7 @@ async def read(run: TaskRun) -> ReadPagesResult:
 
 async def extract(run: TaskRun) -> None:
     """Find the fields of the documents; what people corrected since is kept."""
-    project = await _project(run)
+    project = await run.project()
     async with database().reading() as session:
         documents = [one for one in await documents_of(session, run.task) if not one.is_extracted]
         pages = await _words_of(session, run.task)
@@ -147,163 +137,6 @@ async def _fields_of(
     )
     content = json.loads(await blobs().read(run.blob(f"{folder}/{found.file}")))
     return {n: FieldValue.model_validate(value) for n, value in content[0]["fields"].items()}
-
-
-async def export(run: TaskRun, pages: ReadPagesResult) -> None:
-    """Make the files that the task leaves with, and end it."""
-    project = await _project(run)
-    await group(run, "export")
-    # A later round of review makes its own files: an operation is done once for one folder.
-    folder = f"export-{run.task.review_round}"
-    async with database().reading() as session:
-        documents = await documents_of(session, run.task)
-        source = await session.get_one(File, run.task.input_file_id)
-    content = [
-        {
-            "number": document.number,
-            "document_type": document.document_type,
-            "page_numbers": document.page_numbers,
-            "group_number": document.group_number,
-            "fields": document.fields,
-        }
-        for document in documents
-    ]
-    data = await run.write_json(f"{folder}/documents.json", content)
-    made: list[Made] = []
-    async with run.step("export"):
-        data_formats: list[Literal["json", "csv"]] = [
-            form for form in project.export.formats if form != "pdf"
-        ]
-        if data_formats:
-            exported = await export_data(
-                data, ExportDataParams(formats=data_formats), folder=run.blob(folder)
-            )
-            made += [Made("data", name, name) for name in exported.files]
-        if "pdf" in project.export.formats:
-            searchable: MakeSearchablePdfResult = await make_searchable_pdf(
-                [
-                    Blob(source.blob),
-                    *(
-                        run.blob(f"read/{page.text_layer_file}")
-                        for page in pages.pages
-                        if page.text_layer_file
-                    ),
-                ],
-                MakeSearchablePdfParams(documents=_parts_of(documents, pages)),
-                folder=run.blob(folder),
-            )
-            made += [Made("searchable_pdf", name, name) for name in searchable.files]
-    files = await _keep_files(run, folder, made)
-    await run.happen(
-        Event.FINISH,
-        result={
-            "documents": [
-                {
-                    "document_type": document.document_type,
-                    "page_numbers": document.page_numbers,
-                    "group_number": document.group_number,
-                    "fields": {name: value["value"] for name, value in document.fields.items()},
-                }
-                for document in documents
-            ],
-            "generated_files": _told(run, files),
-        },
-    )
-
-
-def _parts_of(documents: Sequence[Document], pages: ReadPagesResult) -> list[list[int]]:
-    """The pages of each document; none where the file is a single document."""
-    parts = [document.page_numbers for document in documents]
-    return [] if parts == [[page.number for page in pages.pages]] else parts
-
-
-async def has_data(run: TaskRun) -> bool:
-    """Whether the task has data and no file."""
-    return bool((await _project(run)).blocks)
-
-
-async def export_the_data(run: TaskRun) -> None:
-    """Make the files that a task of data leaves with, and end it."""
-    await run.reload()
-    project = await _project(run)
-    folder = f"export-{run.task.review_round}"
-    names = [block.name for block in project.blocks]
-    data = run.task.task_data or {}
-    values = {name: data[name] for name in names if name in data}
-    source = await run.write_json(f"{folder}/values.json", values)
-    async with run.step("export"):
-        formats: list[Literal["json", "csv"]] = [f for f in project.export.formats if f != "pdf"]
-        exported: ExportValuesResult = await export_values(
-            source, ExportValuesParams(names=names, formats=formats), folder=run.blob(folder)
-        )
-    files = await _keep_files(run, folder, [Made("data", name, name) for name in exported.files])
-    await run.happen(
-        Event.FINISH,
-        result={"data": values, "generated_files": _told(run, files)},
-    )
-
-
-class Made(NamedTuple):
-    """A file that a step made, among the blobs of its task."""
-
-    role: str
-    blob: str
-    """Its name there."""
-    name: str
-    """What it is called from now on."""
-
-
-async def _keep_files(run: TaskRun, folder: str, made: Sequence[Made]) -> list[File]:
-    """Remember files that the task made; those of an earlier round of the task are replaced.
-
-    Args:
-        run: of the task.
-        folder: below the task's blobs.
-        made: in order.
-    """
-    began = now()
-    async with AsyncExitStack() as stack:
-        paths = [
-            await stack.enter_async_context(blobs().as_local(run.blob(f"{folder}/{one.blob}")))
-            for one in made
-        ]
-        digests = await asyncio.to_thread(lambda: [_sha256(path) for path in paths])
-        types = [mimetypes.guess_type(one.blob)[0] or UNKNOWN for one in made]
-        readable = [n for n, media_type in enumerate(types) if media_type in READABLE]
-        told = await in_child(properties_of_each, [paths[n] for n in readable]) if readable else []
-        properties = dict(zip(readable, told, strict=True))
-        files = [
-            File(
-                organization_id=run.task.organization_id,
-                name=safe_name(one.name),
-                blob=run.blob(f"{folder}/{one.blob}"),
-                type=types[n],
-                size_bytes=path.stat().st_size,
-                sha256=digests[n],
-                properties=properties.get(n, {}),
-                task_id=run.task.id,
-                role=one.role,
-                # In order, for whoever lists them or takes them as an input.
-                created_at=began + timedelta(microseconds=n),
-            )
-            for n, (one, path) in enumerate(zip(made, paths, strict=True))
-        ]
-    async with database().writing() as session:
-        await session.execute(delete(File).where(col(File.task_id) == run.task.id))
-        for file in files:
-            remember_file(session, run.caller, file)
-    return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _told(run: TaskRun, files: Sequence[File]) -> list[dict[str, Any]]:
-    """Files as the result of their task tells of them."""
-    told = [file_members(file, run.task.public_id) for file in files]
-    return TypeAdapter(list[dict[str, Any]]).dump_python(told, mode="json")
 
 
 async def operate(run: TaskRun) -> None:
@@ -438,8 +271,8 @@ async def _outcome(
         given = run.task.parameters.get("name", "")
         names = names_of_made(result.files, given, sources[0].name)
         made = [Made("generated", *one) for one in zip(result.files, names, strict=True)]
-        files = await _keep_files(run, folder, made)
-        return {"generated_files": _told(run, files), **facts}
+        files = await keep_files(run, folder, made)
+        return {"generated_files": told_of(run, files), **facts}
     return facts
 
 

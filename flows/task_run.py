@@ -24,9 +24,11 @@ from store.access import Caller
 from store.blobs import blobs
 from store.database import database
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
+from store.finding import project_file_of
 from store.ids import now
-from store.lifecycle import FINAL, advance, is_past
+from store.lifecycle import FINAL, advance, amend, is_past
 from store.models import File, Outbox, Task
+from store.project_file import ProjectFile
 from store.states import Actor, Event, State
 
 log = logging.getLogger("papertray.flows")
@@ -83,6 +85,11 @@ class TaskRun:
             raise TaskEndedError
         return self.task
 
+    async def project(self) -> ProjectFile:
+        """The project file that the task was made with."""
+        async with database().reading() as session:
+            return await project_file_of(session, self.task)
+
     async def happen(self, event: Event, *, reason: str = "", **changes: Any) -> Task:
         """Let something happen to the task.
 
@@ -96,6 +103,27 @@ class TaskRun:
                 raise TaskEndedError
             self.task = await advance(
                 session, task, event, self.caller.actor, reason=reason, **changes
+            )
+        return self.task
+
+    async def amend(self, activity: str, *, reason: str = "", **changes: Any) -> Task:
+        """Change columns of the task other than its state.
+
+        Raises:
+            TaskEndedError: it has ended meanwhile.
+        """
+        async with changing() as session:
+            self.task = await session.get_one(Task, self.task.id, with_for_update=True)
+            if self.task.state in FINAL:
+                raise TaskEndedError
+            self.task = await amend(
+                session,
+                self.task,
+                activity,
+                self.caller.actor,
+                reason=reason,
+                data={"state": self.task.state.value},
+                **changes,
             )
         return self.task
 

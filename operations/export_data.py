@@ -9,14 +9,15 @@ from operations.registry import MadeFiles, Params, operation
 from operations.tools.child import in_child
 from operations.tools.data_files import write_csv, write_json
 
-_WRITERS = {"json": write_json, "csv": write_csv}
-
 
 class ExportDataParams(Params):
     """Which files to write."""
 
     formats: list[Literal["json", "csv"]] = Field(default=["json"], min_length=1)
-    """json: all that is known of each value; csv: a row for each document, a column a field."""
+    """json: all that is known of each value; csv: a table, a column a field."""
+    csv_rows: Literal["line_item", "document"] = "line_item"
+    """What has a row in the table: line_item: each row of a table of a document, with its other
+    values again in each; document: each document, with a table in one cell, as JSON."""
 
 
 class ExportDataResult(MadeFiles):
@@ -32,6 +33,9 @@ async def export_data(source: Path, params: ExportDataParams, *, folder: Path) -
     files: list[str] = []
     for form in dict.fromkeys(params.formats):
         target = folder / f"data.{form}"
-        await in_child(_WRITERS[form], source, target)
+        if form == "json":
+            await in_child(write_json, source, target)
+        else:
+            await in_child(write_csv, source, target, params.csv_rows)
         files.append(target.name)
     return ExportDataResult(files=files)

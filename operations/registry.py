@@ -147,7 +147,8 @@ async def progress_to(report: Callable[[int, int], Awaitable[None]]) -> AsyncIte
         _report.reset(token)
 
 
-def _is_worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  # Prefect's signature
+def is_worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  # Prefect's signature
+    """Whether what went wrong may go well later: the condition of a Prefect task's retries."""
     result = state.result(raise_on_failure=False)
     return result.retryable if isinstance(result, PapertrayError) else False
 
@@ -199,7 +200,7 @@ def operation(
             timeout_seconds=timeout_seconds,
             retries=retries,
             retry_delay_seconds=[2**n for n in range(retries)] or None,
-            retry_condition_fn=_is_worth_another_try,
+            retry_condition_fn=is_worth_another_try,
             persist_result=True,
             cache_policy=_InFolderOfRun(),
         )(run)

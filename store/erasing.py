@@ -10,7 +10,16 @@ from sqlalchemy import ColumnElement, String, cast, delete, exists, or_, select,
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.models import Activity, Delivery, Document, File, IdempotencyRecord, Page, Task
+from store.models import (
+    Activity,
+    Delivery,
+    Document,
+    ExportedFile,
+    File,
+    IdempotencyRecord,
+    Page,
+    Task,
+)
 
 _OF_THE_ACTIVITY: Final = frozenset({"state", "round", "operation"})
 """Facts of an activity row that say nothing of content."""
@@ -46,7 +55,7 @@ async def scrub_task(session: AsyncSession, task: Task) -> None:
         session: inside a write transaction.
         task: one that has ended.
     """
-    for kind in (Document, Page):
+    for kind in (Document, Page, ExportedFile):
         await session.execute(delete(kind).where(col(kind.task_id) == task.id))
     code = (task.result.get("details") or {}).get("code")
     decision = task.decision

@@ -30,6 +30,7 @@ PapertrayError                 500  internal
     ToolKilledError            500  tool_killed
   UnavailableError             503  unavailable
     PrefectUnreachableError    503  prefect_unreachable
+    ExportFailedError          503  export_failed
     StorageFullError           507  storage_full
 """
 
@@ -255,6 +256,12 @@ class PrefectUnreachableError(UnavailableError):
     """The Prefect server does not answer. `papertray doctor` says which address was tried."""
 
     code = "prefect_unreachable"
+
+
+class ExportFailedError(UnavailableError):
+    """The files did not get to where they are wanted. Mend the place, then try again."""
+
+    code = "export_failed"
 
 
 class StorageFullError(UnavailableError):

@@ -210,13 +210,23 @@ class Task(SQLModel, table=True):
     review_round: int = 0
     """Counts the waits for a person; the pause key of the run is `review-<round>`."""
     review_step: str = ""
-    """What the person looks at: `sort` (which pages, of which type), or `extract` (the values)."""
+    """What the person looks at: `sort` (which pages, of which type), `extract` (the values), or
+    `export` (why the files did not get to their place)."""
     review_reason: str = ""
     decision: dict[str, Any] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
     """{round, decision, actor, note} of the last decided round."""
     claimed_by: str | None = None
     """The actor that holds the task."""
     claimed_until: datetime | None = _later()
+
+    export_round: int = 0
+    """Counts the times a client was offered the files; the pause key of the run is
+    `export-<round>`."""
+    exported_at: datetime | None = _later()
+    """Since when the files are where they are wanted; none: they are not, or nowhere in
+    particular."""
+    export_failed_at: datetime | None = _later()
+    """When they last did not get there."""
 
     step: str = ""
     """What is being done or was done last."""
@@ -247,6 +257,21 @@ class Task(SQLModel, table=True):
     def public_id(self) -> str:
         """The id in the native API, the command line and the pages."""
         return f"task_{self.code}"
+
+
+class ExportedFile(SQLModel, table=True):
+    """A name that a task has at the place where its files are put: no other task gets it.
+
+    Committed before the file is written, so that whoever writes it again writes it there.
+    """
+
+    location: str = Field(primary_key=True)
+    """URL, in small letters: some file systems know no others."""
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
+    name: str
+    """In the letters in which it was written there."""
+    blob: str
+    """Key of the bytes that are there."""
 
 
 class Document(SQLModel, table=True):

@@ -1,7 +1,7 @@
 """The project file: YAML that says what happens to the documents of a project."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -24,6 +24,9 @@ from pydantic_core import CoreSchema
 
 from store.blocks import Block
 from store.errors import ProjectFileError
+from store.export_names import check_template
+from store.fields import ROWS
+from store.project_export import ExportPart
 from store.project_fields import (
     FieldPart,
     Locale,
@@ -34,6 +37,7 @@ from store.project_fields import (
     handed_down,
     named_twice,
 )
+from store.project_limits import LimitsPart
 from store.templates import Templates
 from store.yaml_source import YamlSource, YamlSourceError
 
@@ -327,13 +331,6 @@ class ReviewPart(Part):
         }
 
 
-class ExportPart(Part):
-    """What a finished task leaves with."""
-
-    formats: list[Literal["json", "csv", "pdf"]] = Field(default=["json"])
-    """json and csv: the data; pdf: the pages with the text laid under them."""
-
-
 def _period(value: Any) -> Any:
     """`final` for no time at all, `keep` for no end, else a duration."""
     words = {"final": timedelta(0), "keep": None}
@@ -405,6 +402,7 @@ class ProjectFile(FieldsPart):
     """What a person sees and fills in, where tasks have data and no file."""
     review: ReviewPart = ReviewPart()
     export: ExportPart = ExportPart()
+    limits: LimitsPart = LimitsPart()
     retention: RetentionPart = RetentionPart()
     timeout: Duration = timedelta(days=30)
     """How long a task may take, waiting included."""
@@ -439,6 +437,15 @@ class ProjectFile(FieldsPart):
             raise ValueError(f"filter names types that are not there: {', '.join(unknown)}")
         if self.group and all(one.field(self.group.by) is None for one in types):
             raise ValueError(f"group names a field that no document has: {self.group.by}")
+        return self
+
+    @model_validator(mode="after")
+    def _exports_what_there_is(self) -> "ProjectFile":
+        if self.blocks and "pdf" in self.export.formats:
+            raise ValueError("data has no pages: leave `pdf` out of the formats of `export`")
+        single = {field.name: field.type not in ROWS for one in self.types for field in one.fields}
+        single |= {block.name: block.is_plain for block in self.blocks}
+        check_template(self.export.name, single)
         return self
 
     @model_validator(mode="after")
@@ -522,7 +529,7 @@ class ProjectFile(FieldsPart):
 
 
 _OF_FILES: Final = frozenset(
-    {"read", "segment", "classify", "extract", "group", "filter", "sums", "document_type"}
+    {"read", "segment", "classify", "extract", "group", "filter", "sums", "document_type", "limits"}
 )
 _OF_ONE_TYPE: Final = frozenset({"sums", "document_type"})
 
@@ -546,6 +553,18 @@ def parse_project_file(source: str) -> ProjectFile:
         return ProjectFile.model_validate(yaml.content)
     except ValidationError as error:
         raise _invalid([yaml.problem(one, project_schema()) for one in error.errors()]) from None
+
+
+def refused(source: str, place: Sequence[str], reason: str) -> ProjectFileError:
+    """The error about a value that is right in itself and not possible on this server.
+
+    Args:
+        source: of a project file that can be read.
+        place: the keys that lead to the value.
+        reason: what is wrong, and what would be right.
+    """
+    found = {"loc": tuple(place), "msg": reason, "type": "value_error"}
+    return _invalid([YamlSource(source).problem(found, project_schema())])
 
 
 def _invalid(problems: list[dict[str, Any]]) -> ProjectFileError:

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     inbox: Path | None = None
     """Folder from which a run started in the Prefect UI may take files; empty: `<home>/inbox`."""
 
+    export_urls: Annotated[tuple[str, ...], *Listed] = ()
+    """Folders and buckets below which projects may export, fsspec URLs by commas, the first of them
+    for projects that name only a folder; empty: `<home>/exports`."""
+
     host: str = "127.0.0.1"
     """Address the API and the pages listen on."""
 
@@ -117,6 +121,11 @@ class Settings(BaseSettings):
     def effective_inbox(self) -> Path:
         """The folder of the inbox, with the default filled in."""
         return self.inbox or self.home / "inbox"
+
+    @property
+    def effective_export_urls(self) -> tuple[str, ...]:
+        """Where projects may export to, with the default filled in."""
+        return self.export_urls or (f"file://{self.home.absolute() / 'exports'}",)
 
     @property
     def effective_public_url(self) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from flows import process_task, reviewing, sorting, steps, task_run
+from flows import exporting, process_task, review, reviewing, sorting, steps, task_run
 from flows.task_run import TaskRun
+from flows.waits import pause_key
 from operations.registry import OPERATIONS
 from store.database import database
 from store.lifecycle import advance
@@ -34,22 +35,24 @@ class Driver:
         """Why people were asked, in order."""
         self._people: Iterator[Person] = iter(())
         self._task: Task | None = None
-        for module in (sorting, steps):
+        for module in (sorting, steps, exporting):
             for row in OPERATIONS.values():
                 name = row.name.replace("-", "_")
                 if getattr(module, name, None) is row.task:
                     patch.setattr(module, name, row.task.fn)
         patch.setattr(reviewing, "show_fields", _nothing)
         patch.setattr(reviewing, "show_review_link", _nothing)
-        patch.setattr(reviewing, "wait_for_person", self._wait)
+        patch.setattr(exporting, "deliver", exporting.deliver.fn)
+        patch.setattr(review, "wait_for_answer", self._wait)
         patch.setattr(task_run.ProgressArtifact, "show", _nothing)
 
     async def _wait(self, form: Any, *, key: str) -> Any:
         assert self._task is not None
         async with database().reading() as session:
             task = await session.get_one(Task, self._task.id)
-        assert key == f"review-{task.review_round}"
-        self.asked.append(task.review_reason)
+        assert key == pause_key(task)
+        if task.state is State.IN_REVIEW:
+            self.asked.append(task.review_reason)
         return await next(self._people)(task)
 
     async def process(self, task: Task, *people: Person) -> Task:

@@ -6,6 +6,14 @@ Each verb is one write transaction. A surface translates its words into these an
 from flows.verbs.claims import claim, holder, next_task, release
 from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
 from flows.verbs.ends import begin_again, cancel, end_task, report, retry, unlock
+from flows.verbs.exports import (
+    Offer,
+    cancel_export,
+    complete_export,
+    fail_export,
+    return_export,
+    start_export,
+)
 from flows.verbs.files import (
     MAX_NAME_CHARACTERS,
     delete_file,
@@ -24,14 +32,18 @@ __all__ = [
     "MAX_NAME_CHARACTERS",
     "PROCESS",
     "Arranged",
+    "Offer",
     "arrange",
     "begin_again",
     "cancel",
+    "cancel_export",
     "claim",
     "complete",
+    "complete_export",
     "delete_file",
     "discard",
     "end_task",
+    "fail_export",
     "field_key",
     "file_members",
     "holder",
@@ -42,8 +54,10 @@ __all__ = [
     "remember_file",
     "report",
     "retry",
+    "return_export",
     "safe_name",
     "save",
+    "start_export",
     "store_bytes",
     "submit_operation",
     "submit_process",

@@ -11,6 +11,7 @@ from sqlmodel import col
 from flows.outbox import changing, enqueue
 from flows.verbs.claims import find_task_to_review
 from flows.verbs.values import by_document, field_key, with_values, write_values
+from flows.waits import review_key
 from operations.validate_fields import check
 from store.access import Caller
 from store.blocks import faults_of, normal
@@ -133,6 +134,11 @@ async def arrange(
         project = await project_file_of(session, task)
         if project.blocks:
             raise IllegalTransitionError("A task of data has no documents.")
+        if task.review_step == "export":
+            raise IllegalTransitionError(
+                "The documents of the task are decided; only its export failed. Complete the task"
+                " to try that again, or discard it."
+            )
         pages = select(col(Page.number)).where(col(Page.task_id) == task.id)
         numbers = set((await session.execute(pages)).scalars())
         if faults := _faults_of_arrangement(project, documents, numbers):
@@ -198,7 +204,7 @@ async def _decide(
     note: str,
     **changes: Any,
 ) -> Task:
-    enqueue(session, OutboxKind.RESUME, task, round=task.review_round, decision=decision)
+    enqueue(session, OutboxKind.RESUME, task, key=review_key(task), decision=decision)
     return await advance(
         session,
         task,

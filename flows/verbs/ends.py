@@ -78,6 +78,7 @@ async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
             review_round=task.review_round + 1,
             review_step="extract",
             review_reason="unlocked",
+            exported_at=None,
             review_since=now(),
             review_due_at=now() + project.review.timeout,
             deadline_at=now() + project.timeout,

@@ -6,11 +6,10 @@ from sqlmodel import col
 from store.access import Caller, visible
 from store.activity import record
 from store.database import database
-from store.errors import (
-    InputError,
-)
+from store.destinations import Destination
+from store.errors import AddressError, InputError
 from store.models import Project, ProjectVersion
-from store.project_file import ProjectFile, parse_project_file
+from store.project_file import ProjectFile, parse_project_file, refused
 
 
 async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:
@@ -19,9 +18,14 @@ async def install_project(caller: Caller, source: str) -> tuple[Project, Project
     Tasks under way keep the version they were made with.
 
     Raises:
-        ProjectFileError: the file is not valid.
+        ProjectFileError: the file is not valid, or it exports to where this server does not.
     """
     content = parse_project_file(source)
+    if content.export.to:
+        try:
+            Destination(content.export.to)
+        except AddressError as error:
+            raise refused(source, ("export", "to"), error.message) from None
     async with database().writing() as session:
         query = visible(Project, caller).where(col(Project.name) == content.name)
         project = (await session.execute(query.with_for_update())).scalar_one_or_none()

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 _CELL_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes spreadsheet programs take a text for a formula.
@@ -45,14 +45,24 @@ def _known(field: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def write_csv(source: Path, target: Path) -> None:
+LINE_ITEMS: Final = "line_item"
+DOCUMENTS: Final = "document"
+"""What has a row in a CSV file."""
+
+
+def write_csv(source: Path, target: Path, rows_of: str = LINE_ITEMS) -> None:
     """Write documents as CSV (RFC 4180): a column for each field and each column of a table.
 
     There is a row for each document; where it has a table, a row for each of the table's, with
     the other values again in each.
+
+    Args:
+        source: JSON, a list of documents.
+        target: `.csv`.
+        rows_of: LINE_ITEMS; or DOCUMENTS: each has one row, and a table one cell, as JSON.
     """
     documents = json.loads(source.read_bytes())
-    columns = list(dict.fromkeys(c for one in documents for c in _columns(one["fields"])))
+    columns = list(dict.fromkeys(c for one in documents for c in _columns(one["fields"], rows_of)))
     # With the mark at the beginning, spreadsheet programs take it for UTF-8.
     with target.open("w", encoding="utf-8-sig", newline="") as file:
         rows = csv.writer(file)
@@ -60,7 +70,7 @@ def write_csv(source: Path, target: Path) -> None:
         for document in documents:
             pages = " ".join(map(str, document["page_numbers"]))
             facts = [document["number"], _safe(document["document_type"]), pages]
-            for index in range(_height(document["fields"])):
+            for index in range(_height(document["fields"]) if rows_of == LINE_ITEMS else 1):
                 cells = (_cell(document["fields"].get(c.field), c, index) for c in columns)
                 rows.writerow([*facts, *cells])
 
@@ -74,9 +84,9 @@ class _Column(NamedTuple):
     """Name of a column of a table."""
 
 
-def _columns(fields: Mapping[str, Mapping[str, Any]]) -> Iterator[_Column]:
+def _columns(fields: Mapping[str, Mapping[str, Any]], rows_of: str) -> Iterator[_Column]:
     for name, field in fields.items():
-        if field["type"] == "table":
+        if field["type"] == "table" and rows_of == LINE_ITEMS:
             for column in dict.fromkeys(key for row in field.get("rows", []) for key in row):
                 yield _Column(f"{name}.{column}", name, "value", column)
             continue
@@ -98,6 +108,8 @@ def _cell(field: Mapping[str, Any] | None, column: _Column, index: int) -> str:
         return ""
     if field["type"] == "list":
         return _safe("; ".join(str(item) for item in field["value"]))
+    if field["type"] == "table":
+        return json.dumps(field["value"], ensure_ascii=False)
     value = field[column.key]
     said = str(value).lower() if isinstance(value, bool) else str(value)
     return said if field["type"] in _NUMERIC else _safe(said)

@@ -9,7 +9,7 @@ from typing import Literal
 from prefect import flow, task
 from prefect.input import RunInput
 
-from flows.review import wait_for_person
+from flows.review import wait_for_answer
 
 RESULTS = Path(os.environ.get("TOY_FOLDER", "/tmp")) / "results"
 
@@ -63,7 +63,7 @@ async def slow(folder: str, seconds: float = 60) -> None:
 @flow(persist_result=True, result_storage=RESULTS)
 async def reviewed(folder: str) -> None:
     await step(folder, "one")
-    answer = await wait_for_person(Verdict, key="review-1")
+    answer = await wait_for_answer(Verdict, key="review-1")
     trace(folder, answer.decision)
     await step(folder, "three")
 

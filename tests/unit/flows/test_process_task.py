@@ -266,6 +266,21 @@ async def test_documents_can_still_be_arranged_when_their_values_are_looked_at(
     ]
 
 
+async def test_documents_that_a_person_arranged_and_that_are_sure_wait_for_nobody(
+    alice: Caller, driver: Driver
+) -> None:
+    async def arrange(waiting: Task) -> None:
+        assert waiting.review_step == "extract"
+        await verbs.arrange(alice, waiting.public_id, [verbs.Arranged([2], "invoice")])
+
+    project = SORTING + "segment: {by: page_count, page_count: 1}\n"
+    task = await sent(alice, project, ("INVOICE", "total due"), INVOICE)
+    task = await driver.process(task, arrange)
+    assert driver.asked == ["not valid: 1.total"]
+    assert task.state is State.COMPLETED, task.result
+    assert [one["fields"] for one in task.result["documents"]] == [{"total": "119.00"}]
+
+
 async def test_what_is_of_no_type_waits_for_a_person_goes_on_or_is_unknown(
     alice: Caller, driver: Driver
 ) -> None:

@@ -3,7 +3,7 @@ from typing import Literal
 import pytest
 from prefect.input import RunInput
 
-from flows.review import wait_for_person
+from flows.review import wait_for_answer
 
 
 class Verdict(RunInput):
@@ -16,9 +16,9 @@ class Harmless(RunInput):
 
 async def test_only_a_flow_can_wait_for_a_person() -> None:
     with pytest.raises(RuntimeError, match="only a flow"):
-        await wait_for_person(Verdict, key="review-1")
+        await wait_for_answer(Verdict, key="review-1")
 
 
 async def test_a_form_that_could_be_sent_empty_is_refused() -> None:
     with pytest.raises(TypeError, match="Harmless"):
-        await wait_for_person(Harmless, key="review-1")
+        await wait_for_answer(Harmless, key="review-1")

@@ -161,7 +161,7 @@ async def test_complete_keeps_the_decision_and_wakes_the_run(alice: Caller, wait
         "actor": "alice@example.com",
         "note": "checked",
     }
-    assert (await outbox())[-1] == (OutboxKind.RESUME, {"round": 1, "decision": "complete"})
+    assert (await outbox())[-1] == (OutboxKind.RESUME, {"key": "review-1", "decision": "complete"})
     async with database().reading() as session:
         document = (await documents_of(session, done))[0]
     total = field_values(document)["total"]

@@ -67,3 +67,34 @@ async def test_csv_has_a_row_for_each_document_and_no_formula(documents: Path, o
 def test_at_least_one_format_must_be_asked_for() -> None:
     with pytest.raises(ValidationError):
         ExportDataParams(formats=[])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("line_item", [["pages", "lines.item", "total"], ["1", "nut", "5.00"], ["1", "", "5.00"]]),
+        ("document", [["pages", "lines", "total"], ["1", '[{"item": "nut"}, {}]', "5.00"]]),
+    ],
+)
+async def test_csv_has_a_row_for_each_line_item_or_for_each_document(
+    tmp_path: Path, out: Path, rows: Any, expected: list[list[str]]
+) -> None:
+    nut = FieldValue(name="item", label="Item", type=FieldType.TEXT, value="nut")
+    values = [
+        FieldValue(
+            name="lines",
+            label="Lines",
+            type=FieldType.TABLE,
+            value=[{"item": "nut"}, {}],
+            rows=[{"item": nut}, {}],
+        ),
+        FieldValue(name="total", label="Total", type=FieldType.MONEY, value="5.00"),
+    ]
+    fields = {value.name: value.model_dump(mode="json") for value in values}
+    document = {"number": 1, "document_type": "order", "page_numbers": [1], "fields": fields}
+    path = tmp_path / "documents.json"
+    path.write_text(json.dumps([document]))
+    params = ExportDataParams(formats=["csv"], csv_rows=rows)
+    await export_data.fn(path, params, folder=out)
+    with (out / "data.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row[2:] for row in csv.reader(file)] == expected
