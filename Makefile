@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-system demo up test lint check docs bench clean
+.PHONY: help setup setup-system demo up test lint check docs chaos bench clean
 
 BIN := .venv/bin
 GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs prefect.yaml --include='*.md' --include=prefect.yaml)
@@ -42,6 +42,9 @@ docs: setup ## Write the generated parts of README.md and docs/ anew
 ifneq ($(GENERATED),)
 	$(BIN)/cog -P -I . -r $(GENERATED)
 endif
+
+chaos: setup setup-system ## Kill everything at random while 2,000 documents go through
+	PAPERTRAY_CHAOS_DOCUMENTS=$${PAPERTRAY_CHAOS_DOCUMENTS:-2000} $(BIN)/python -m pytest -s tests/e2e/test_chaos.py
 
 bench: setup ## Run the benchmarks; each prints both sides and the ratio
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -17,6 +17,8 @@ import httpx
 READY_SECONDS = 120
 TURN_SECONDS = 60
 """How long a task may take to reach what a test waits for, crashes included."""
+RECOVERY_SECONDS = 90
+"""Time to start the part again, plus the minute in which nothing may stay wrong."""
 
 
 def free_port() -> int:
@@ -197,3 +199,27 @@ def wait_until(reached: Callable[[], bool], seconds: float, otherwise: Callable[
     while not reached():
         assert time.monotonic() < end, otherwise()
         time.sleep(0.1)
+
+
+def patiently(
+    call: Callable[[], httpx.Response],
+    seconds: float = RECOVERY_SECONDS,
+    *,
+    until: Callable[[httpx.Response], bool] = lambda _: True,
+) -> httpx.Response:
+    """Make a call, as a client that tries again while the API is away.
+
+    Args:
+        call: makes it.
+        seconds: how long it is tried.
+        until: whether an answer is one to stay with.
+    """
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(call())
+        return bool(answers) and until(answers[-1])
+
+    wait_until(answered, seconds, lambda: f"no such answer comes: {answers[-1:]}")
+    return answers[-1]

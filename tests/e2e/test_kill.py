@@ -1,23 +1,18 @@
 """kill -9 of worker, Prefect server and API at each step of a task's life; then all is right."""
 
 import contextlib
-import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.documents import invoice, project, scan
-from tests.e2e.installation import Installation, wait_until
+from tests.e2e.installation import RECOVERY_SECONDS, Installation, patiently, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 WRONG_TOTAL = "120.00"
 VALUES = {"total": "119.00"}
 PARTS = ("worker", "prefect", "serve")
-RECOVERY_SECONDS = 90
-"""Time to start the part again, plus the minute in which nothing may stay wrong."""
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +22,6 @@ def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     installation.install(project())
     yield installation
     installation.stop()
-
-
-def patiently(
-    call: Callable[[], httpx.Response], seconds: float = RECOVERY_SECONDS
-) -> httpx.Response:
-    """Make a call, as a client that tries again while the API is away."""
-    answers: list[httpx.Response] = []
-
-    def answered() -> bool:
-        with contextlib.suppress(httpx.TransportError):
-            answers.append(call())
-        return bool(answers)
-
-    wait_until(answered, seconds, lambda: "the API stays away")
-    return answers[-1]
 
 
 def is_as_it_should_be(papertray: Installation, task: str) -> None:
@@ -143,24 +123,6 @@ def test_no_process_of_the_killed_is_left(papertray: Installation) -> None:
         lambda: f"left behind: {[p.cmdline() for p in below if p.is_running()]}",
     )
     is_as_it_should_be(papertray, task)
-
-
-def test_all_killed_at_random_while_many_tasks_come_and_go(papertray: Installation) -> None:
-    chance = random.Random(8460)
-    clear = [papertray.submit(invoice(number=f"CH-{n}")) for n in range(12)]
-    unclear = [papertray.submit(invoice(number=f"RV-{n}", total=WRONG_TOTAL)) for n in range(6)]
-    for _ in range(6):
-        papertray.kill(chance.choice(PARTS))
-        time.sleep(chance.uniform(0.5, 3))
-    for task in unclear:
-        papertray.until(task, "in_review", seconds=RECOVERY_SECONDS)
-        answer = patiently(
-            lambda task=task: papertray.api.post(f"/tasks/{task}/complete", json={"values": VALUES})
-        )
-        assert answer.status_code == 200, answer.text
-    papertray.kill("worker")
-    for task in clear + unclear:
-        is_as_it_should_be(papertray, task)
 
 
 def test_up_itself_killed_and_started_again(papertray: Installation) -> None:
