@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,20 +26,20 @@ from flows.outbox import changing
 from flows.prefect_server import database_file
 from flows.verbs import end_task
 from operations.tools.scratch import remove_left
-from store.access import Caller
+from store.access import Caller, require_owner, visible
 from store.activity import record
 from store.blobs import blobs
 from store.database import database
 from store.erasing import file_ids_of, forget_task, scrub_deliveries, scrub_task, take_files
 from store.errors import PapertrayError, PrefectUnreachableError
-from store.finding import find_task
+from store.finding import find_project, find_task
 from store.ids import now
 from store.lifecycle import FINAL
 from store.models import Activity, Delivery, Outbox, Task
 from store.retention import record_period
 from store.settings import settings
 from store.sqlite import empty_log
-from store.states import Actor, Event
+from store.states import Actor, Event, State
 
 log = logging.getLogger("papertray.erase")
 
@@ -47,6 +47,8 @@ ERASER: Final = Actor("retain", "system")
 
 BATCH: Final = 50
 """How many tasks are erased before the logs of the databases are emptied."""
+
+NOT_DONE: Final = (State.QUEUED, State.RUNNING, State.IN_REVIEW)
 
 LOOK_SECONDS: Final = 1.0
 """How often it is looked whether the time of a task has come."""
@@ -62,17 +64,48 @@ async def delete_task(caller: Caller, public_id: str) -> None:
 
     Raises:
         NotFoundError: there is no such task.
+        ForbiddenError: it is private, and another's.
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
-        if task.state not in FINAL:
-            task = await end_task(session, task, Event.CANCEL, caller, reason="deleted")
-        record(session, "task.deleted", caller.actor, task=task, data={"state": task.state.value})
-        await session.execute(
-            update(Task)
-            .where(col(Task.id) == task.id)
-            .values(deleted_at=now(), erase_after=now(), erased_at=None, forget_after=None)
-        )
+        require_owner(caller, task)
+        await _delete(session, caller, task)
+
+
+async def _delete(session: AsyncSession, caller: Caller, task: Task) -> None:
+    if task.state not in FINAL:
+        task = await end_task(session, task, Event.CANCEL, caller, reason="deleted")
+    record(session, "task.deleted", caller.actor, task=task, data={"state": task.state.value})
+    await session.execute(
+        update(Task)
+        .where(col(Task.id) == task.id)
+        .values(deleted_at=now(), erase_after=now(), erased_at=None, forget_after=None)
+    )
+
+
+async def flush(caller: Caller, project: str) -> int:
+    """Delete all tasks of a project that are not done; answers how many.
+
+    Those that only wait for a client to fetch them are done. Private ones of others stay.
+
+    Raises:
+        NotFoundError: there is no such project.
+    """
+    flushed = 0
+    while True:
+        async with changing() as session:
+            found, _ = await find_project(session, caller, project)
+            query = visible(Task, caller).where(
+                col(Task.project_id) == found.id,
+                col(Task.state).in_(NOT_DONE),
+                or_(~col(Task.is_private), col(Task.owner_id) == caller.owner_id),
+            )
+            tasks = (await session.execute(query.limit(BATCH).with_for_update())).scalars().all()
+            for task in tasks:
+                await _delete(session, caller, task)
+        if not tasks:
+            return flushed
+        flushed += len(tasks)
 
 
 async def run_eraser(stop: asyncio.Event) -> None:

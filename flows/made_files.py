@@ -64,6 +64,9 @@ async def keep_files(run: TaskRun, folder: str, made: Sequence[Made]) -> list[Fi
                 properties=properties.get(n, {}),
                 task_id=run.task.id,
                 role=one.role,
+                owner_id=run.task.owner_id,
+                is_private=run.task.is_private,
+                is_test=run.task.is_test,
                 # In order, for whoever lists them or takes them as an input.
                 created_at=began + timedelta(microseconds=n),
             )

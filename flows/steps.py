@@ -16,8 +16,8 @@ from sqlmodel import col
 
 from flows.made_files import Made, keep_files, told_of
 from flows.sorting import group
-from flows.task_run import TaskRun
-from flows.verbs import MAX_NAME_CHARACTERS
+from flows.task_run import TaskRun, source_not_found
+from flows.verbs import MAX_NAME_CHARACTERS, UNSEEN
 from operations import (
     extract_fields,
     read_pages,
@@ -214,6 +214,8 @@ async def _files_of(run: TaskRun, input_id: str) -> list[File]:
         NotFoundError: there is no such file or task, or the task made none.
         ConflictError: the task waits for a person, or works for longer than one should wait.
     """
+    if input_id in run.task.task_metadata.get(UNSEEN, ()):
+        raise source_not_found(input_id)
     if not input_id.startswith("task_"):
         return [await run.input_file(input_id)]
     task = await _ended(run, input_id)

@@ -167,11 +167,7 @@ class TaskRun:
             )
             file = (await session.execute(query)).scalar_one_or_none()
         if file is None:
-            raise NotFoundError(
-                "Source file not found.",
-                file_id=file_id,
-                reason="The file might have been deleted.",
-            )
+            raise source_not_found(file_id)
         return file
 
     def blob(self, name: str) -> Blob:
@@ -186,6 +182,13 @@ class TaskRun:
 
         await blobs().write_stream(self.blob(name), chunks())
         return self.blob(name)
+
+
+def source_not_found(file_id: str) -> NotFoundError:
+    """What a task ends with whose input is not there (wire/v1.md)."""
+    return NotFoundError(
+        "Source file not found.", file_id=file_id, reason="The file might have been deleted."
+    )
 
 
 @asynccontextmanager

@@ -52,6 +52,7 @@ def record(
     subject: str = "",
     reason: str = "",
     data: Mapping[str, Any] | None = None,
+    is_private: bool = False,
 ) -> Activity:
     """Add one activity row to the transaction.
 
@@ -64,18 +65,21 @@ def record(
         subject: the public id of what it happened to.
         reason: in words; no text of a document.
         data: further facts; no text of a document.
+        is_private: whether it is about what only its owner sees; of a task that is known.
 
     Returns:
         The row; it has its number once it is flushed.
     """
     if task is not None:
         organization_id, subject = task.organization_id, task.public_id
+        is_private = task.is_private
     if organization_id is None:
         raise TypeError("an activity belongs to a task or to an organization")
     row = Activity(
         organization_id=organization_id,
         type=activity,
         task_id=task.id if task else None,
+        is_private=is_private,
         subject=subject,
         actor=actor.name,
         surface=actor.surface,
@@ -107,9 +111,10 @@ def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activi
     """Add a delivery for each webhook that is told of the event.
 
     Here, where no way to write an activity goes past it, and by the connection that inserts it:
-    the event and what must be sent of it are committed together or not at all.
+    the event and what must be sent of it are committed together or not at all. Webhooks are
+    the organization's: they hear nothing of what only its owner sees.
     """
-    if activity.type not in EVENT_TYPES:
+    if activity.type not in EVENT_TYPES or activity.is_private:
         return
     webhooks = connection.execute(_ENABLED_WEBHOOKS, {"organization": activity.organization_id})
     deliveries = [

@@ -29,6 +29,12 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+")
 
 
+def is_email(value: object) -> bool:
+    """Whether it is one address, without a name."""
+    # RFC 5321, 4.5.3.1.3
+    return isinstance(value, str) and len(value) <= 254 and bool(_EMAIL.fullmatch(value))
+
+
 class OptionPart(Part):
     """One of the values a person chooses from."""
 
@@ -252,8 +258,7 @@ class EmailBlock(BlockPart):
 
     def fault(self, value: Any) -> str:
         """One address, without a name."""
-        fits = isinstance(value, str) and len(value) <= 254 and _EMAIL.fullmatch(value)
-        return "" if fits else self.what
+        return "" if is_email(value) else self.what
 
 
 class LinkBlock(BlockPart):

@@ -1,16 +1,29 @@
 """Look-ups by the names that people and programs use, of what the caller may see."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, code_of, visible
 from store.errors import NotFoundError
 from store.fields import FieldValue
-from store.models import Document, File, Project, ProjectVersion, Task
+from store.models import (
+    ApiKey,
+    Document,
+    File,
+    Project,
+    ProjectVersion,
+    Task,
+    Team,
+    User,
+)
 from store.project_file import ProjectFile, parse_project_file
+
+Named = TypeVar("Named", User, Team, ApiKey)
 
 
 async def find_task(
@@ -65,6 +78,49 @@ async def find_project(
     if found is None:
         raise NotFoundError(f"There is no project named {name!r}.", project=name)
     return found
+
+
+async def find_user(session: AsyncSession, caller: Caller, wanted: str) -> User:
+    """The person with that id or e-mail.
+
+    Raises:
+        NotFoundError: the organization has none.
+    """
+    return await _find_one(session, visible(User, caller), (col(User.id), col(User.email)), wanted)
+
+
+async def find_team(session: AsyncSession, caller: Caller, wanted: str) -> Team:
+    """The team with that id or name.
+
+    Raises:
+        NotFoundError: the organization has none.
+    """
+    return await _find_one(session, visible(Team, caller), (col(Team.id), col(Team.name)), wanted)
+
+
+async def find_key_row(session: AsyncSession, caller: Caller, wanted: str) -> ApiKey:
+    """The key with that id, or that begins so.
+
+    Raises:
+        NotFoundError: the organization has none.
+    """
+    columns = (col(ApiKey.id), col(ApiKey.prefix))
+    return await _find_one(session, visible(ApiKey, caller), columns, wanted)
+
+
+async def _find_one(
+    session: AsyncSession, query: Select[tuple[Named]], columns: tuple[Any, Any], wanted: str
+) -> Named:
+    """The one row with that id, or else that name."""
+    id_column, name_column = columns
+    try:
+        by: ColumnElement[bool] = or_(id_column == UUID(wanted), name_column == wanted)
+    except ValueError:
+        by = name_column == wanted
+    found = (await session.execute(query.where(by).limit(2))).scalars().all()
+    if len(found) != 1:
+        raise NotFoundError(f"There is nothing with the id or name {wanted!r} here.", id=wanted)
+    return found[0]
 
 
 async def project_file_of(session: AsyncSession, task: Task) -> ProjectFile:

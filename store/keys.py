@@ -1,33 +1,41 @@
-"""API keys: made once, shown once, found again by their hash."""
+"""API keys and the tokens of OAuth clients: made once, shown once, found again by their hash."""
 
 import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import SCOPES, Caller
 from store.database import database
-from store.errors import InputError, NotFoundError, UnauthenticatedError
+from store.errors import InputError, UnauthenticatedError
 from store.ids import now
-from store.models import ApiKey, User
-from store.organizations import DEFAULT_NAME, organization_named, user_of
+from store.models import AccessToken, ApiKey, Membership, User
+from store.organizations import DEFAULT_NAME, organization_named, team_named, user_of
 from store.states import Actor
 
-KEY_PREFIX = "ptk_"
+KEY_PREFIX: Final = "ptk_"
 """By which programs that look for leaked secrets know a key of Papertray."""
 
+TEST_KEY_PREFIX: Final = "ptk_test_"
+CLIENT_SECRET_PREFIX: Final = "pts_"  # noqa: S105  # what every secret begins with
+ACCESS_TOKEN_PREFIX: Final = "ptt_"  # noqa: S105  # what every token begins with
+
 RANDOM_BYTES = 32
-SHOWN_CHARACTERS = 12
-"""How much of a key its owner may see again: 8 random characters, enough to tell two apart."""
+SHOWN_CHARACTERS = 8
+"""How many random characters of a key its owner may see again: enough to tell two apart."""
 
 LAST_USED_SECONDS = 60
 """How exact `last_used_at` is: a write for every request would make every read a write."""
+
+ACCESS_TOKEN_LIFETIME: Final = timedelta(hours=24)
 
 
 _noted: dict[UUID, datetime] = {}
@@ -38,9 +46,9 @@ class NewKey:
     """A key, the one time it is there to be read."""
 
     key: str
-    id: UUID
-    organization_id: UUID
-    scopes: tuple[str, ...]
+    row: ApiKey
+    client_secret: str | None = None
+    """Of an OAuth client; its `client_id` is the id of the key."""
 
 
 async def create_key(
@@ -48,15 +56,43 @@ async def create_key(
     *,
     organization: str = DEFAULT_NAME,
     user: str = "",
+    team: str = "",
+    name: str = "",
+    is_test: bool = False,
+    is_client: bool = False,
     expires_at: datetime | None = None,
 ) -> NewKey:
-    """Make a key; the organization and the person are made when they are not there yet.
+    """Make a key; organization, person and team are made when they are not there yet.
 
     Args:
         scopes: what it allows, of `store.access.SCOPES`.
         organization: name of the organization whose rows it opens.
         user: e-mail of the person who decides with it; empty for a program.
+        team: name of the team whose projects it opens, too.
+        name: what it is for.
+        is_test: what is made with it is not reviewed, and is gone after a day.
+        is_client: whether it is an OAuth client, too.
         expires_at: when it ends; never when omitted.
+
+    Raises:
+        InputError: there is no such scope, or none was named.
+    """
+    wanted = valid_scopes(scopes)
+    organization_id = await organization_named(organization)
+    return await add_key(
+        organization_id,
+        wanted,
+        user_id=await user_of(organization_id, user) if user else None,
+        team_id=await team_named(organization_id, team) if team else None,
+        name=name,
+        is_test=is_test,
+        is_client=is_client,
+        expires_at=expires_at,
+    )
+
+
+def valid_scopes(scopes: Iterable[str]) -> list[str]:
+    """The scopes in their order.
 
     Raises:
         InputError: there is no such scope, or none was named.
@@ -69,20 +105,39 @@ async def create_key(
         )
     if not wanted:
         raise InputError(f"A key needs at least one scope: {', '.join(SCOPES)}.")
-    organization_id = await organization_named(organization)
-    user_id = await user_of(organization_id, user) if user else None
-    key = KEY_PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+    return [scope for scope in SCOPES if scope in wanted]
+
+
+async def add_key(
+    organization_id: UUID,
+    scopes: list[str],
+    *,
+    user_id: UUID | None = None,
+    team_id: UUID | None = None,
+    name: str = "",
+    is_test: bool = False,
+    is_client: bool = False,
+    expires_at: datetime | None = None,
+) -> NewKey:
+    """Make a key of an organization; the arguments are those of `create_key`, by their ids."""
+    prefix = TEST_KEY_PREFIX if is_test else KEY_PREFIX
+    key = _new_secret(prefix)
+    client_secret = _new_secret(CLIENT_SECRET_PREFIX) if is_client else None
     row = ApiKey(
         organization_id=organization_id,
         user_id=user_id,
+        team_id=team_id,
+        name=name,
+        is_test=is_test,
         sha256=_sha256(key),
-        prefix=key[:SHOWN_CHARACTERS],
-        scopes=[scope for scope in SCOPES if scope in wanted],
+        client_secret_sha256=_sha256(client_secret) if client_secret else None,
+        prefix=key[: len(prefix) + SHOWN_CHARACTERS],
+        scopes=scopes,
         expires_at=expires_at,
     )
     async with database().writing() as session:
         session.add(row)
-    return NewKey(key, row.id, organization_id, tuple(row.scopes))
+    return NewKey(key, row, client_secret)
 
 
 async def find_key(key: str) -> ApiKey:
@@ -108,6 +163,54 @@ def is_usable(row: ApiKey, at: datetime | None = None) -> bool:
     return row.revoked_at is None and (row.expires_at is None or at < row.expires_at)
 
 
+@dataclass(frozen=True)
+class NewToken:
+    """A token of an OAuth client, the one time it is there to be read."""
+
+    token: str
+    expires_in_seconds: int
+
+
+async def issue_token(client_id: str, client_secret: str) -> NewToken:
+    """Give an OAuth client a token for its secret (RFC 6749, section 4.4).
+
+    Raises:
+        UnauthenticatedError: there is no such client, its key has ended, or it is another secret.
+    """
+    try:
+        key_id = UUID(client_id)
+    except ValueError:
+        raise UnauthenticatedError from None
+    async with database().writing() as session:
+        row = await session.get(ApiKey, key_id)
+        expected = row.client_secret_sha256 if row and is_usable(row) else None
+        if not hmac.compare_digest(expected or "", _sha256(client_secret)):
+            raise UnauthenticatedError
+        await session.execute(delete(AccessToken).where(col(AccessToken.expires_at) < now()))
+        token = _new_secret(ACCESS_TOKEN_PREFIX)
+        expires_at = now() + ACCESS_TOKEN_LIFETIME
+        session.add(AccessToken(sha256=_sha256(token), key_id=key_id, expires_at=expires_at))
+    return NewToken(token, int(ACCESS_TOKEN_LIFETIME.total_seconds()))
+
+
+async def find_key_of_token(token: str) -> ApiKey:
+    """The row of the key of an OAuth client whose token may be used now.
+
+    Raises:
+        UnauthenticatedError: there is none, it has expired, or its key has ended.
+    """
+    query = (
+        select(ApiKey)
+        .join(AccessToken, col(AccessToken.key_id) == col(ApiKey.id))
+        .where(col(AccessToken.sha256) == _sha256(token), col(AccessToken.expires_at) > now())
+    )
+    async with database().reading() as session:
+        row = (await session.execute(query)).scalar_one_or_none()
+    if row is None or not is_usable(row):
+        raise UnauthenticatedError
+    return row
+
+
 async def caller_of_key(row: ApiKey, surface: str) -> Caller:
     """Who asks with a key: its person, or the program that the key stands for.
 
@@ -115,11 +218,42 @@ async def caller_of_key(row: ApiKey, surface: str) -> Caller:
         row: a key that may be used.
         surface: the way in: `v1`, `pages` ...
     """
-    name = f"key:{row.prefix}"
-    if row.user_id is not None:
-        async with database().reading() as session:
-            name = (await session.get_one(User, row.user_id)).email
-    return Caller(row.organization_id, Actor(name, surface), frozenset(row.scopes))
+    by_program = Caller(
+        row.organization_id,
+        Actor(f"key:{row.prefix}", surface),
+        frozenset(row.scopes),
+        team_ids=frozenset({row.team_id} if row.team_id else ()),
+        key_id=row.id,
+        is_test=row.is_test,
+    )
+    if row.user_id is None:
+        return by_program
+    async with database().reading() as session:
+        email, team_ids = await _person(session, row.user_id)
+    return replace(
+        by_program,
+        actor=Actor(email, surface),
+        user_id=row.user_id,
+        team_ids=by_program.team_ids | team_ids,
+    )
+
+
+async def caller_of_user(session: AsyncSession, user: User) -> Caller:
+    """What a person may see, whatever their keys allow beside."""
+    email, team_ids = await _person(session, user.id)
+    actor = Actor(email, "system")
+    return Caller(user.organization_id, actor, frozenset(), user_id=user.id, team_ids=team_ids)
+
+
+async def _person(session: AsyncSession, user_id: UUID) -> tuple[str, frozenset[UUID]]:
+    """The e-mail and the teams of a person."""
+    query = (
+        select(col(User.email), col(Membership.team_id))
+        .join(Membership, col(Membership.user_id) == col(User.id), isouter=True)
+        .where(col(User.id) == user_id)
+    )
+    found = (await session.execute(query)).tuples().all()
+    return found[0][0], frozenset(team_id for _, team_id in found if team_id)
 
 
 async def note_use(row: ApiKey) -> None:
@@ -142,20 +276,8 @@ async def note_use(row: ApiKey) -> None:
         )
 
 
-async def revoke_key(organization_id: UUID, key_id: UUID) -> None:
-    """End a key; ending it again changes nothing.
-
-    Raises:
-        NotFoundError: the organization has no such key.
-    """
-    async with database().writing() as session:
-        query = select(ApiKey).where(
-            col(ApiKey.id) == key_id, col(ApiKey.organization_id) == organization_id
-        )
-        row = (await session.execute(query)).scalar_one_or_none()
-        if row is None:
-            raise NotFoundError("There is no key with that id.", id=str(key_id))
-        row.revoked_at = row.revoked_at or now()
+def _new_secret(prefix: str) -> str:
+    return prefix + secrets.token_urlsafe(RANDOM_BYTES)
 
 
 def _sha256(key: str) -> str:

@@ -1,75 +1,29 @@
 """The tables."""
 
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import JSON, DateTime, Dialect, Enum, Index, TypeDecorator, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import AutoString, Field, SQLModel
 
-from store.ids import new_code, now
+from store import columns
+from store.columns import Json, StateColumn
+from store.columns import UtcDateTime as UtcDateTime  # the migrations know it by this name
+from store.ids import new_code
 from store.states import State
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time, aware and UTC on both databases (SQLite alone forgets the zone)."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times, store UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
-        """Give back an aware time."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-Json = JSON().with_variant(JSONB(), "postgresql")
-
-
-def _values(states: type[State]) -> list[str]:
-    return [state.value for state in states]
-
-
-StateColumn = Enum(
-    State,
-    native_enum=False,
-    create_constraint=True,
-    name="state",
-    length=20,
-    values_callable=_values,  # else it keeps the names
-)
-
-
-def _time(*, index: bool = False) -> Any:
-    return Field(default_factory=now, sa_type=UtcDateTime, index=index)  # pyright: ignore[reportArgumentType]  # SQLModel types sa_type as a class of no arguments
-
-
-def _later(*, index: bool = False) -> Any:
-    return Field(default=None, sa_type=UtcDateTime, index=index, nullable=True)  # pyright: ignore[reportArgumentType]  # as above
-
-
-def _json(default: type[dict[Any, Any]] | type[list[Any]] = dict) -> Any:
-    return Field(default_factory=default, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
 
 
 class Organization(SQLModel, table=True):
     """A tenant: sees its own rows and no others."""
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    number: int = columns.number("organization")
+    """The id where ids are whole numbers (wire/human-lambdas.md)."""
     name: str = Field(unique=True)
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class User(SQLModel, table=True):
@@ -79,27 +33,73 @@ class User(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("organization_id", "email"),)
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    number: int = columns.number("user_account")
+    """The id where ids are whole numbers (wire/human-lambdas.md)."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     email: str
+    name: str = ""
+    """As people call them; nothing is decided by it."""
     is_admin: bool = False
-    created_at: datetime = _time()
+    """May administer the organization, as far as their key lets them."""
+    created_at: datetime = columns.time()
 
 
-class ApiKey(SQLModel, table=True):
-    """A key of a program or a person. Only its hash is kept."""
+class Team(SQLModel, table=True):
+    """People of an organization who work on the same projects."""
+
+    __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    name: str
+    created_at: datetime = columns.time()
+
+
+class Membership(SQLModel, table=True):
+    """A person in a team."""
+
+    team_id: uuid.UUID = Field(foreign_key="team.id", ondelete="CASCADE", primary_key=True)
+    user_id: uuid.UUID = Field(
+        foreign_key="user_account.id", ondelete="CASCADE", primary_key=True, index=True
+    )
+    is_admin: bool = False
+    """May say who is in the team."""
+    created_at: datetime = columns.time()
+
+
+class ApiKey(SQLModel, table=True):
+    """A key of a program, a person or a team. Only its hash is kept."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    """Also the `client_id` of the OAuth client that the key may be."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
     user_id: uuid.UUID | None = Field(default=None, foreign_key="user_account.id")
+    team_id: uuid.UUID | None = Field(default=None, foreign_key="team.id")
+    """Sees the projects of this team beside those of the whole organization."""
+    name: str = ""
+    """What it is for, in words."""
+    is_test: bool = False
+    """What is made with it is not reviewed, and is gone after a day."""
+    client_secret_sha256: str | None = None
+    """Hex digest of the secret of an OAuth client (RFC 6749, 4.4); none: the key is no client."""
     sha256: str = Field(unique=True)
     """Hex digest of the whole key; the key has 256 random bits, so no slow hash is needed."""
     prefix: str
     """The first characters of the key, by which its owner knows it."""
-    scopes: list[str] = _json(list)
-    created_at: datetime = _time()
-    expires_at: datetime | None = _later()
-    revoked_at: datetime | None = _later()
-    last_used_at: datetime | None = _later()
+    scopes: list[str] = columns.json(list)
+    created_at: datetime = columns.time()
+    expires_at: datetime | None = columns.later()
+    revoked_at: datetime | None = columns.later()
+    last_used_at: datetime | None = columns.later()
+
+
+class AccessToken(SQLModel, table=True):
+    """What an OAuth client got for its secret; opens for a while what its key opens."""
+
+    sha256: str = Field(primary_key=True)
+    key_id: uuid.UUID = Field(foreign_key="apikey.id", ondelete="CASCADE", index=True)
+    created_at: datetime = columns.time()
+    expires_at: datetime = columns.time(index=True)
 
 
 class Session(SQLModel, table=True):
@@ -110,8 +110,8 @@ class Session(SQLModel, table=True):
     sha256: str = Field(primary_key=True)
     key_id: uuid.UUID = Field(foreign_key="apikey.id", ondelete="CASCADE")
     csrf_token: str
-    created_at: datetime = _time()
-    expires_at: datetime = _time()
+    created_at: datetime = columns.time()
+    expires_at: datetime = columns.time()
 
 
 class Project(SQLModel, table=True):
@@ -120,10 +120,16 @@ class Project(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    number: int = columns.number("project")
+    """The id where ids are whole numbers (wire/human-lambdas.md)."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    team_id: uuid.UUID | None = Field(default=None, foreign_key="team.id")
+    """The team that sees it; none: the whole organization."""
     name: str
     current_version_id: uuid.UUID | None = None
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
+    deleted_at: datetime | None = columns.later()
+    """Since when nobody sees it any more; its tasks keep it."""
 
 
 class ProjectVersion(SQLModel, table=True):
@@ -136,7 +142,7 @@ class ProjectVersion(SQLModel, table=True):
     number: int
     source: str
     """The project file as it was sent."""
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class File(SQLModel, table=True):
@@ -153,13 +159,31 @@ class File(SQLModel, table=True):
     """Media type, found in the content."""
     size_bytes: int
     sha256: str = Field(index=True)
-    properties: dict[str, Any] = _json()
+    properties: dict[str, Any] = columns.json()
     """width and height of an image, page_count of a PDF or TIFF."""
     task_id: uuid.UUID | None = Field(default=None, foreign_key="task.id", index=True)
     """The task that made the file; none for a file that was sent."""
     role: str | None = None
     """What it is to its task: `data`, `searchable_pdf`, `generated` ..."""
-    created_at: datetime = _time(index=True)
+    owner_id: uuid.UUID | None = None
+    """Who sent it: a person, or else a key."""
+    is_private: bool = False
+    """Only its owner sees it, and who works on a task with it."""
+    is_test: bool = False
+    """It is gone after a day."""
+    created_at: datetime = columns.time(index=True)
+
+
+TURN: Final = (
+    text("priority DESC"),
+    text("(due_at IS NULL)"),  # SQLite puts none first, PostgreSQL last
+    "due_at",
+    "created_at",
+)
+"""Whose turn it is among the tasks that wait for a person."""
+
+_WAITS: Final = text("state = 'in_review'")
+WAITING_ONLY: Final[Mapping[str, Any]] = {"sqlite_where": _WAITS, "postgresql_where": _WAITS}
 
 
 class Task(SQLModel, table=True):
@@ -167,25 +191,40 @@ class Task(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("flow_run_id"),
-        Index("ix_task_waiting", "state", "project_id", "created_at"),
-        Index("ix_task_organization", "organization_id", "created_at"),
+        # Each list is read in the order of an index, from the place where its page begins.
+        Index("ix_task_organization", "organization_id", "created_at", "code"),
+        Index("ix_task_state", "organization_id", "state", "created_at", "code"),
+        Index("ix_task_project", "organization_id", "project_id", "created_at", "code"),
+        Index("ix_task_finished", "organization_id", "project_id", "finished_at", "code"),
+        # Who is next: small, since it has those alone that wait for a person.
+        Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
+        Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
     )
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     code: str = Field(default_factory=new_code, unique=True)
     """The variable part of the public id `task_<code>`."""
+    number: int | None = Field(default=None, sa_type=BigInteger, unique=True, index=True)
+    """The id where ids are whole numbers (wire/human-lambdas.md): that of the activity row which
+    tells that the task was made. None only before it is taken in."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    owner_id: uuid.UUID | None = None
+    """Who made it: a person, or else a key; none: Papertray, or somebody at this machine."""
+    is_private: bool = False
+    """Only its owner sees it, and its collaborators."""
+    is_test: bool = False
+    """Nobody reviews it, and it is gone after a day."""
     operation: str
     """`process` for a task of a project, else the name of an operation."""
     project_id: uuid.UUID | None = Field(default=None, foreign_key="project.id")
     project_version_id: uuid.UUID | None = Field(default=None, foreign_key="projectversion.id")
     name: str = ""
-    parameters: dict[str, Any] = _json()
+    parameters: dict[str, Any] = columns.json()
     """As the caller sent them, secrets masked."""
     secrets: dict[str, Any] = Field(default_factory=dict, sa_type=Json, repr=False)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
     """The parameters that are masked: a password of a file. Kept here alone, where no answer and
     no run of Prefect has it, and erased when the task ends."""
-    task_metadata: dict[str, Any] = _json()
+    task_metadata: dict[str, Any] = columns.json()
     """What the caller wants to keep with the task."""
     input_file_id: str | None = None
     """No foreign key: the id may be of a file that is gone, and then the task fails."""
@@ -197,6 +236,10 @@ class Task(SQLModel, table=True):
     """The actor that made the task."""
     callback_url: str | None = None
     """Where its sender wants to be told of its end."""
+    priority: int = 0
+    """Higher comes first."""
+    due_at: datetime | None = columns.later()
+    """When its sender wants it decided; those of one priority come in this order."""
 
     state: State = Field(default=State.QUEUED, sa_type=StateColumn)  # pyright: ignore[reportArgumentType]  # as above
     version: int = 1
@@ -217,40 +260,48 @@ class Task(SQLModel, table=True):
     """{round, decision, actor, note} of the last decided round."""
     claimed_by: str | None = None
     """The actor that holds the task."""
-    claimed_until: datetime | None = _later()
+    claimed_until: datetime | None = columns.later()
 
     export_round: int = 0
     """Counts the times a client was offered the files; the pause key of the run is
     `export-<round>`."""
-    exported_at: datetime | None = _later()
+    exported_at: datetime | None = columns.later()
     """Since when the files are where they are wanted; none: they are not, or nowhere in
     particular."""
-    export_failed_at: datetime | None = _later()
+    export_failed_at: datetime | None = columns.later()
     """When they last did not get there."""
 
     step: str = ""
     """What is being done or was done last."""
     progress_current: int = 0
     progress_total: int = 0
-    result: dict[str, Any] = _json()
+    result: dict[str, Any] = columns.json()
     """The outcome, or {error, details} of a failed one."""
+    claimed_at: datetime | None = columns.later()
+    """When a person last took it; stays when it is given back."""
+    handling_seconds: float = 0.0
+    """How long people held it, all together."""
+    decided_by: str | None = None
+    """The actor of the last decision."""
+    is_correct: bool | None = None
+    """What an audit found of that decision; none: nobody has judged it."""
 
-    created_at: datetime = _time()
-    updated_at: datetime = _time(index=True)
-    started_at: datetime | None = _later()
-    review_since: datetime | None = _later()
-    finished_at: datetime | None = _later()
-    deadline_at: datetime | None = _later(index=True)
+    created_at: datetime = columns.time()
+    updated_at: datetime = columns.time(index=True)
+    started_at: datetime | None = columns.later()
+    review_since: datetime | None = columns.later()
+    finished_at: datetime | None = columns.later()
+    deadline_at: datetime | None = columns.later(index=True)
     """When the whole task times out."""
-    review_due_at: datetime | None = _later(index=True)
+    review_due_at: datetime | None = columns.later(index=True)
     """When the present wait for a person runs out."""
-    deleted_at: datetime | None = _later()
+    deleted_at: datetime | None = columns.later()
     """Since when no caller sees it any more."""
-    erase_after: datetime | None = _later(index=True)
+    erase_after: datetime | None = columns.later(index=True)
     """When its content is to be erased; none: it is kept, or erased already."""
-    erased_at: datetime | None = _later()
+    erased_at: datetime | None = columns.later()
     """Since when nothing of its content is left; what is left is the record."""
-    forget_after: datetime | None = _later(index=True)
+    forget_after: datetime | None = columns.later(index=True)
     """When the record goes, too, with its run."""
 
     @property
@@ -284,14 +335,14 @@ class Document(SQLModel, table=True):
     number: int
     """1-based."""
     document_type: str
-    page_numbers: list[int] = _json(list)
+    page_numbers: list[int] = columns.json(list)
     pages_confidence: float = 1.0
     """0..1: how sure it is that these pages are one document."""
     type_confidence: float = 1.0
     """0..1: how sure it is that it is of this type."""
     is_extracted: bool = True
     """Its fields were looked for; not yet while only its pages and its type are known."""
-    fields: dict[str, Any] = _json()
+    fields: dict[str, Any] = columns.json()
     """name -> FieldValue of store/fields.py."""
     group_number: int | None = None
     """1-based; documents of a task with the same number belong together."""
@@ -317,25 +368,46 @@ class Page(SQLModel, table=True):
     words_blob: str
 
 
+class Collaboration(SQLModel, table=True):
+    """A team or a person who sees a private task, and works on some of its steps."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
+    team_id: uuid.UUID | None = Field(
+        default=None, foreign_key="team.id", ondelete="CASCADE", index=True
+    )
+    user_id: uuid.UUID | None = Field(
+        default=None, foreign_key="user_account.id", ondelete="CASCADE", index=True
+    )
+    steps: list[str] = columns.json(list)
+    """Names of steps; `*` for all."""
+
+
 class Activity(SQLModel, table=True):
     """One thing that happened, written in the transaction in which it happened."""
 
-    __table_args__ = (Index("ix_activity_task", "task_id", "number"),)
+    __table_args__ = (
+        Index("ix_activity_task", "task_id", "number"),
+        Index("ix_activity_organization", "organization_id", "number"),
+        {"sqlite_autoincrement": True},  # else the number of one that was forgotten came again
+    )
 
     number: int | None = Field(default=None, primary_key=True)
     """Rises with every event; the order of events is the order of numbers."""
     code: str = Field(default_factory=new_code, unique=True)
-    organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
     type: str = Field(index=True)
     """`task.completed` and so on."""
     task_id: uuid.UUID | None = None
+    is_private: bool = False
+    """Only who sees its task, or sent its file, sees it; no webhook is told of it."""
     subject: str
     """Public id of what it happened to."""
     actor: str
     surface: str
     reason: str = ""
-    data: dict[str, Any] = _json()
-    at: datetime = _time()
+    data: dict[str, Any] = columns.json()
+    at: datetime = columns.time()
 
 
 class Webhook(SQLModel, table=True):
@@ -346,22 +418,22 @@ class Webhook(SQLModel, table=True):
     """The variable part of the public id `webhook_<code>`."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
     url: str
-    event_types: list[str] = _json(list)
+    event_types: list[str] = columns.json(list)
     """Types of the events it is told of; `*` for all."""
     secret: str
     """Signs what is sent, so it cannot be kept as a hash."""
     previous_secret: str | None = None
     """The one before, which signs too, so that receivers can change over, until"""
-    previous_secret_until: datetime | None = _later()
-    disabled_at: datetime | None = _later()
+    previous_secret_until: datetime | None = columns.later()
+    disabled_at: datetime | None = columns.later()
     """Since when nothing is sent; what waits goes on waiting."""
     disabled_reason: str = ""
-    resting_until: datetime | None = _later()
+    resting_until: datetime | None = columns.later()
     """Before this the receiver asked to be left alone."""
     last_sequence: int = 0
     """The sequence number that was given out last."""
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    created_at: datetime = columns.time()
+    updated_at: datetime = columns.time()
 
     @property
     def public_id(self) -> str:
@@ -401,11 +473,11 @@ class Delivery(SQLModel, table=True):
     outcome: DeliveryOutcome = Field(default=DeliveryOutcome.WAITING, sa_type=AutoString)
     attempts: int = 0
     """Since it was made, or since somebody asked for it again."""
-    due_at: datetime | None = _later(index=True)
+    due_at: datetime | None = columns.later(index=True)
     """Not before; taking the row moves it on, so that of two senders one has it. None: done."""
-    until: datetime = _time()
+    until: datetime = columns.time()
     """The last try is made then."""
-    tried_at: datetime | None = _later()
+    tried_at: datetime | None = columns.later()
     status: int | None = None
     """HTTP status of the last answer."""
     error: str = ""
@@ -414,7 +486,7 @@ class Delivery(SQLModel, table=True):
     """How the body of the last answer began."""
     duration_seconds: float | None = None
     """How long the last try took."""
-    created_at: datetime = _time(index=True)
+    created_at: datetime = columns.time(index=True)
 
     @property
     def public_id(self) -> str:
@@ -438,12 +510,12 @@ class Outbox(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     kind: OutboxKind = Field(sa_type=AutoString)
     task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
-    payload: dict[str, Any] = _json()
+    payload: dict[str, Any] = columns.json()
     attempts: int = 0
-    available_at: datetime = _time(index=True)
+    available_at: datetime = columns.time(index=True)
     """Not before; taking the row moves it on, so that of two dispatchers one has it."""
     last_error: str = ""
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class Worker(SQLModel, table=True):
@@ -453,9 +525,9 @@ class Worker(SQLModel, table=True):
     name: str
     host: str
     pid: int
-    started_at: datetime = _time()
-    seen_at: datetime = _time()
-    stopped_at: datetime | None = _later()
+    started_at: datetime = columns.time()
+    seen_at: datetime = columns.time()
+    stopped_at: datetime | None = columns.later()
 
 
 class IdempotencyRecord(SQLModel, table=True):
@@ -471,4 +543,4 @@ class IdempotencyRecord(SQLModel, table=True):
     status: int | None = None
     """None while the first request is still being answered."""
     body: str = ""
-    created_at: datetime = _time(index=True)
+    created_at: datetime = columns.time(index=True)

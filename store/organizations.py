@@ -1,4 +1,4 @@
-"""The organizations, and the one that is there from the start."""
+"""Organizations, their people and teams; the organization that is there from the start."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from store.database import database
-from store.models import Organization, User
+from store.models import Organization, Team, User
 
 DEFAULT_NAME = "default"
 """The organization of the command line, of runs started in Prefect, and of the first key."""
@@ -37,5 +37,18 @@ async def user_of(organization_id: UUID, email: str, *, is_admin: bool = False) 
         found = (await session.execute(query)).scalar_one_or_none()
         if found is None:
             found = User(organization_id=organization_id, email=email, is_admin=is_admin)
+            session.add(found)
+        return found.id
+
+
+async def team_named(organization_id: UUID, name: str) -> UUID:
+    """The id of the team of that name; made when it is not there yet."""
+    async with database().writing() as session:
+        query = select(Team).where(
+            col(Team.organization_id) == organization_id, col(Team.name) == name
+        )
+        found = (await session.execute(query)).scalar_one_or_none()
+        if found is None:
+            found = Team(organization_id=organization_id, name=name)
             session.add(found)
         return found.id

@@ -13,6 +13,9 @@ from store.project_file import RetentionPart
 KEPT: Final = RetentionPart()
 """For a task without a project: until somebody deletes it; its record goes as others do."""
 
+TEST_DATA_KEPT: Final = timedelta(days=1)
+"""How long what was made with a test key is there, from when it was made."""
+
 
 async def retention_of(session: AsyncSession, task: Task) -> RetentionPart:
     """What the project file says that the task was made with."""
@@ -24,9 +27,15 @@ async def retention_of(session: AsyncSession, task: Task) -> RetentionPart:
 async def erase_time(session: AsyncSession, task: Task) -> datetime | None:
     """When the content of a task that ends now is to be erased; None: it is kept."""
     period = (await retention_of(session, task)).data
-    return None if period is None else now() + period
+    kept_until = None if period is None else now() + period
+    if task.is_test:
+        last = task.created_at + TEST_DATA_KEPT
+        return min(kept_until or last, last)
+    return kept_until
 
 
 async def record_period(session: AsyncSession, task: Task) -> timedelta:
     """How long the record of a task stays once its content is erased."""
+    if task.is_test:
+        return timedelta(0)
     return (await retention_of(session, task)).record

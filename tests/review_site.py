@@ -209,7 +209,7 @@ class Site:
         for person in (ANA, BEN):
             key = await create_key(["admin"], user=person)
             self.keys[person] = key.key
-            self.callers[person] = Caller(key.organization_id, Actor(person, "pages"))
+            self.callers[person] = Caller(key.row.organization_id, Actor(person, "pages"))
         reader = await create_key(["task.read"], user="reader@example.org")
         self.keys["reader"] = reader.key
         for source in (PROJECT, OTHER_PROJECT):

@@ -22,6 +22,8 @@ COMMANDS = {
     "projects": ("api.cli.projects:app", "See and install projects."),
     "purge": ("api.cli.purge:purge", "Erase what is not to be kept any longer."),
     "webhooks": ("api.cli.webhooks:app", "See and set who is told of events."),
+    "users": ("api.cli.people:users", "See, add and remove people."),
+    "teams": ("api.cli.people:teams", "See, make and fill teams; give projects to them."),
     "key": ("api.cli.keys:app", "Make, see and revoke API keys."),
     "op": ("api.cli.operations:app", "Do one operation on local files, without a server."),
     "doctor": ("api.cli.doctor:doctor", "Tell what is installed and reachable, and what to do."),

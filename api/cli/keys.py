@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from uuid import UUID
 
 from cyclopts import App, Parameter
 from sqlalchemy import select
@@ -10,11 +9,13 @@ from sqlmodel import col
 
 from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options, table
+from store.access import visible
 from store.database import database
-from store.errors import InputError, NotFoundError
+from store.errors import InputError
 from store.ids import now
-from store.keys import create_key, is_usable, revoke_key
-from store.models import ApiKey, User
+from store.keys import create_key, is_usable
+from store.models import ApiKey, Team, User
+from store.people import revoke_key
 
 app = App(name="key", help="Make, see and revoke API keys.")
 
@@ -26,7 +27,11 @@ async def create(
     *,
     scope: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("admin",),
     user: str = "",
+    team: str = "",
+    name: str = "",
     expires: str = "",
+    oauth: Annotated[bool, Parameter(negative="")] = False,
+    test: Annotated[bool, Parameter(negative="")] = False,
     options: Options = DEFAULTS,
 ) -> Answer:
     """Make a key. It is shown now and never again.
@@ -34,24 +39,42 @@ async def create(
     Args:
         scope: What it allows; may be given several times. `admin` allows all.
         user: E-mail of the person who decides with it; omit it for a program.
+        team: Name of the team whose projects it opens, too.
+        name: What it is for.
         expires: When it ends: a date (2027-01-31), a time, or a span (12h, 30d, 8w).
+        oauth: Make it an OAuth client, too, with a client_id and a client_secret.
+        test: What is made with it is not reviewed, and is gone after a day.
         options: Common options.
     """
     wanted = [one for given in scope for one in given.split(",")]
     expires_at = _time(expires) if expires else None
     async with operator(options, make=True):
-        made = await create_key(wanted, organization=options.org, user=user, expires_at=expires_at)
-    return Answer(
-        {
-            "key": made.key,
-            "id": made.id,
-            "organization_id": made.organization_id,
-            "scopes": made.scopes,
-            "expires_at": expires_at,
-        },
-        f"[bold]{made.key}[/bold]\nThis key is shown now and never again."
-        f" It allows: {', '.join(made.scopes)}.",
-    )
+        made = await create_key(
+            wanted,
+            organization=options.org,
+            user=user,
+            team=team,
+            name=name,
+            is_test=test,
+            is_client=oauth,
+            expires_at=expires_at,
+        )
+    row = made.row
+    data: dict[str, Any] = {
+        "key": made.key,
+        "id": row.id,
+        "organization_id": row.organization_id,
+        "user_id": row.user_id,
+        "team_id": row.team_id,
+        "scopes": row.scopes,
+        "is_test": row.is_test,
+        "expires_at": expires_at,
+    }
+    view = f"[bold]{made.key}[/bold]\nThis key is shown now and never again."
+    if made.client_secret:
+        data |= {"client_id": row.id, "client_secret": made.client_secret}
+        view += f"\nclient_id      {row.id}\nclient_secret  [bold]{made.client_secret}[/bold]"
+    return Answer(data, f"{view}\nIt allows: {', '.join(row.scopes)}.")
 
 
 @app.command(name="list")
@@ -59,9 +82,10 @@ async def list_keys(*, options: Options = DEFAULTS) -> Answer:
     """List the keys: their beginning, never the whole."""
     async with operator(options) as caller, database().reading() as session:
         query = (
-            select(ApiKey, col(User.email))
+            visible(ApiKey, caller)
             .join(User, col(User.id) == col(ApiKey.user_id), isouter=True)
-            .where(col(ApiKey.organization_id) == caller.organization_id)
+            .join(Team, col(Team.id) == col(ApiKey.team_id), isouter=True)
+            .add_columns(col(User.email), col(Team.name))
             .order_by(col(ApiKey.created_at))
         )
         rows = (await session.execute(query)).all()
@@ -69,24 +93,26 @@ async def list_keys(*, options: Options = DEFAULTS) -> Answer:
         {
             "id": key.id,
             "prefix": key.prefix,
+            "name": key.name,
             "user": email,
+            "team": team,
             "scopes": key.scopes,
             "state": _state(key),
             "created_at": key.created_at,
             "expires_at": key.expires_at,
             "last_used_at": key.last_used_at,
         }
-        for key, email in rows
+        for key, email, team in rows
     ]
-    headings = ("id", "key", "user", "scopes", "state", "last used")
+    headings = ("id", "key", "user", "team", "scopes", "state", "last used")
     return Answer(
         keys,
         table(
             headings,
             (
                 (
-                    *(key["id"], f"{key['prefix']}…", key["user"], ", ".join(key["scopes"])),
-                    *(key["state"], key["last_used_at"] or "never"),
+                    *(key["id"], f"{key['prefix']}…", key["user"], key["team"]),
+                    *(", ".join(key["scopes"]), key["state"], key["last_used_at"] or "never"),
                 )
                 for key in keys
             ),
@@ -103,25 +129,14 @@ async def revoke(key_id: str, *, options: Options = DEFAULTS) -> Answer:
         options: Common options.
     """
     async with operator(options) as caller:
-        found = await _find(caller.organization_id, key_id.rstrip("…"))
-        await revoke_key(caller.organization_id, found)
-    return Answer({"id": found, "state": "revoked"}, f"Revoked the key {found}.")
+        ended = await revoke_key(caller, key_id.rstrip("…"))
+    return Answer({"id": ended.id, "state": "revoked"}, f"Revoked the key {ended.prefix}….")
 
 
 async def has_keys() -> bool:
     """Whether a key was ever made, for any organization."""
     async with database().reading() as session:
         return (await session.execute(select(col(ApiKey.id)).limit(1))).first() is not None
-
-
-async def _find(organization_id: UUID, wanted: str) -> UUID:
-    async with database().reading() as session:
-        query = select(ApiKey).where(col(ApiKey.organization_id) == organization_id)
-        keys = (await session.execute(query)).scalars().all()
-    found = [key.id for key in keys if wanted in (str(key.id), key.prefix)]
-    if len(found) != 1:
-        raise NotFoundError(f"There is no key {wanted!r}, or more than one.", id=wanted)
-    return found[0]
 
 
 def _state(key: ApiKey) -> str:

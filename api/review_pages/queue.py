@@ -21,10 +21,11 @@ from api.review_pages.sessions import SignedIn, read_form, text_of
 from api.review_pages.words import Mark, sentence, spoken, state_mark
 from flows import verbs
 from store.access import Caller, visible
+from store.columns import UtcDateTime
 from store.database import database
 from store.errors import InputError
 from store.lifecycle import FINAL
-from store.models import Project, Task, UtcDateTime
+from store.models import Project, Task
 from store.states import State
 
 router = APIRouter(route_class=PageRoute)

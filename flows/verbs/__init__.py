@@ -3,7 +3,8 @@
 Each verb is one write transaction. A surface translates its words into these and back.
 """
 
-from flows.verbs.claims import claim, holder, next_task, release
+from flows.verbs.claims import assign, claim, holder, next_task, release
+from flows.verbs.collaboration import Collaborator, collaborate, collaborations_of
 from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
 from flows.verbs.ends import begin_again, cancel, end_task, report, retry, unlock
 from flows.verbs.exports import (
@@ -23,21 +24,29 @@ from flows.verbs.files import (
     store_bytes,
     take_file,
 )
+from flows.verbs.judging import audit, comment
 from flows.verbs.projects import install_project, must_take
-from flows.verbs.submit import PROCESS, submit_operation, submit_process, submit_rows
+from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
 from flows.verbs.values import field_key, save
 
 __all__ = [
     "ARRANGE",
     "MAX_NAME_CHARACTERS",
     "PROCESS",
+    "UNSEEN",
     "Arranged",
+    "Collaborator",
     "Offer",
     "arrange",
+    "assign",
+    "audit",
     "begin_again",
     "cancel",
     "cancel_export",
     "claim",
+    "collaborate",
+    "collaborations_of",
+    "comment",
     "complete",
     "complete_export",
     "delete_file",

@@ -1,27 +1,37 @@
 """Who holds a task that waits."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
+from sqlalchemy import bindparam, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.access import Caller, visible
+from store.access import REVIEW, Caller, require_step, sees_task, visible
+from store.columns import StateColumn
 from store.database import database
 from store.errors import (
     AlreadyClaimedError,
     AlreadyDecidedError,
     IllegalTransitionError,
+    InputError,
     NotClaimedError,
 )
-from store.finding import (
-    find_project,
-    find_task,
-)
+from store.finding import find_project, find_task, find_user
 from store.ids import now
+from store.keys import caller_of_user
 from store.lifecycle import amend
 from store.models import Task
 from store.settings import settings
 from store.states import State
+
+HANDED_OVER_FOR: Final = timedelta(days=1)
+"""How long a task that was handed over is held: who gets it may not be at the desk."""
+
+# Written out, not bound: so that the index of those that wait is seen to be enough.
+_WAITS: Final = col(Task.state) == bindparam(
+    None, State.IN_REVIEW, type_=StateColumn, literal_execute=True
+)
 
 
 async def claim(caller: Caller, public_id: str) -> Task:
@@ -30,38 +40,64 @@ async def claim(caller: Caller, public_id: str) -> Task:
     Raises:
         AlreadyClaimedError: another holds it.
         IllegalTransitionError: it does not wait for a person.
+        ForbiddenError: the caller collaborates on other steps of it.
     """
     async with database().writing() as session:
-        return await _claim(session, caller, await find_task(session, caller, public_id, lock=True))
+        task = await find_task_to_review(session, caller, public_id)
+        return await _claim(session, caller, task)
 
 
 async def _claim(session: AsyncSession, caller: Caller, task: Task) -> Task:
-    must_wait(task)
-    must_not_be_held_by_another(caller, task)
     until = now() + timedelta(seconds=settings().claim_lease_seconds)
+    return await _give(session, caller, task, caller.actor.name, until, "task.claimed")
+
+
+async def _give(
+    session: AsyncSession, caller: Caller, task: Task, to: str, until: datetime, activity: str
+) -> Task:
+    renewed = holder(task) == to
     return await amend(
         session,
         task,
-        "task.claimed",
+        activity,
         caller.actor,
-        claimed_by=caller.actor.name,
+        claimed_by=to,
         claimed_until=until,
+        claimed_at=task.claimed_at if renewed else now(),
+        handling_seconds=task.handling_seconds if renewed else handled_seconds(task),
     )
 
 
-async def next_task(caller: Caller, project: str | None = None) -> Task | None:
-    """Claim the task that waits longest and that nobody holds; None when there is none."""
+async def next_task(
+    caller: Caller, project: str | None = None, *, held_first: bool = False
+) -> Task | None:
+    """Claim the task whose turn it is; None when there is none for the caller.
+
+    The one with the highest priority, of those the one that is due first, of those the oldest.
+
+    Args:
+        caller: who wants to decide.
+        project: only of this one.
+        held_first: give the caller what it holds already, if it holds something.
+    """
     async with database().writing() as session:
-        query = visible(Task, caller).where(
-            col(Task.state) == State.IN_REVIEW,
-            col(Task.claimed_until).is_(None) | (col(Task.claimed_until) < now()),
-        )
+        query = visible(Task, caller).where(_WAITS, sees_task(caller, REVIEW))
         if project is not None:
             found, _ = await find_project(session, caller, project)
             query = query.where(col(Task.project_id) == found.id)
-        query = query.order_by(col(Task.created_at), col(Task.id)).limit(1)
-        task = (await session.execute(query.with_for_update(skip_locked=True))).scalar_one_or_none()
-        return await _claim(session, caller, task) if task else None
+        due = col(Task.due_at)
+        query = query.order_by(
+            col(Task.priority).desc(), due.is_(None), due, col(Task.created_at)
+        ).limit(1)
+        until, at = col(Task.claimed_until), now()
+        wanted = [query.where(or_(until.is_(None), until < at))]
+        if held_first:
+            wanted.insert(0, query.where(until >= at, col(Task.claimed_by) == caller.actor.name))
+        for one in wanted:
+            found_task = await session.execute(one.with_for_update(skip_locked=True))
+            if task := found_task.scalar_one_or_none():
+                return await _claim(session, caller, task)
+        return None
 
 
 async def release(caller: Caller, public_id: str) -> Task:
@@ -74,9 +110,58 @@ async def release(caller: Caller, public_id: str) -> Task:
         task = await find_task(session, caller, public_id, lock=True)
         if holder(task) != caller.actor.name:
             raise NotClaimedError
-        return await amend(
-            session, task, "task.released", caller.actor, claimed_by=None, claimed_until=None
-        )
+        return await _set_free(session, caller, task)
+
+
+async def _set_free(session: AsyncSession, caller: Caller, task: Task) -> Task:
+    return await amend(
+        session,
+        task,
+        "task.released",
+        caller.actor,
+        claimed_by=None,
+        claimed_until=None,
+        handling_seconds=handled_seconds(task),
+    )
+
+
+async def assign(caller: Caller, public_id: str, email: str | None) -> Task:
+    """Hand a task that waits over to a person, for a day; or to nobody.
+
+    Args:
+        caller: who holds the task, an admin, or anybody while nobody holds it.
+        public_id: of the task.
+        email: whom to; None: nobody is to hold it.
+
+    Raises:
+        IllegalTransitionError: it does not wait for a person.
+        AlreadyClaimedError: another holds it, and the caller is no admin.
+        NotFoundError: there is no such task, or no such person.
+        InputError: the person may not work on the task.
+        ForbiddenError: the caller collaborates on other steps of it.
+    """
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        await require_step(session, caller, task, REVIEW)
+        must_wait(task)
+        if not caller.is_admin:
+            must_not_be_held_by_another(caller, task)
+        if email is None:
+            return await _set_free(session, caller, task) if holder(task) else task
+        user = await find_user(session, caller, email)
+        other = await caller_of_user(session, user)
+        may = visible(Task, other).where(col(Task.id) == task.id, sees_task(other, REVIEW))
+        if (await session.execute(may)).first() is None:
+            raise InputError("That person may not work on the task.", user=user.email)
+        until = now() + HANDED_OVER_FOR
+        return await _give(session, caller, task, user.email, until, "task.assigned")
+
+
+def handled_seconds(task: Task) -> float:
+    """How long people have held a task so far, who holds it now included."""
+    if holder(task) is None or task.claimed_at is None:
+        return task.handling_seconds
+    return task.handling_seconds + (now() - task.claimed_at).total_seconds()
 
 
 def holder(task: Task, at: datetime | None = None) -> str | None:
@@ -89,6 +174,7 @@ def holder(task: Task, at: datetime | None = None) -> str | None:
 async def find_task_to_review(session: AsyncSession, caller: Caller, public_id: str) -> Task:
     """The task, locked, which waits for a person, of whom the caller may be the one."""
     task = await find_task(session, caller, public_id, lock=True)
+    await require_step(session, caller, task, REVIEW)
     must_wait(task)
     must_not_be_held_by_another(caller, task)
     return task

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.outbox import changing, enqueue
-from flows.verbs.claims import find_task_to_review
+from flows.verbs.claims import find_task_to_review, handled_seconds
 from flows.verbs.values import by_document, field_key, with_values, write_values
 from flows.waits import review_key
 from operations.validate_fields import check
@@ -218,5 +218,8 @@ async def _decide(
             "actor": caller.actor.name,
             "note": note,
         },
+        decided_by=caller.actor.name,
+        handling_seconds=handled_seconds(task),
+        is_correct=None,
         **changes,
     )

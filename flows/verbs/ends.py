@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from flows.outbox import changing, enqueue
 from flows.verbs.submit import PROCESS
-from store.access import Caller
+from store.access import Caller, require_owner
 from store.database import database
 from store.errors import (
     IllegalTransitionError,
@@ -43,9 +43,11 @@ async def cancel(caller: Caller, public_id: str, reason: str = "") -> Task:
 
     Raises:
         IllegalTransitionError: it has ended already.
+        ForbiddenError: it is private, and another's.
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
+        require_owner(caller, task)
         return await end_task(session, task, Event.CANCEL, caller, reason=reason)
 
 
@@ -62,9 +64,11 @@ async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
 
     Raises:
         IllegalTransitionError: the task is in another state.
+        ForbiddenError: it is private, and another's.
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
+        require_owner(caller, task)
         if task.operation != PROCESS:
             raise IllegalTransitionError("Only a task of a project has data to correct.")
         project = await project_file_of(session, task)
@@ -91,9 +95,11 @@ async def retry(caller: Caller, public_id: str) -> Task:
 
     Raises:
         IllegalTransitionError: the task is in another state.
+        ForbiddenError: it is private, and another's.
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
+        require_owner(caller, task)
         enqueue(
             session,
             OutboxKind.SUBMIT if task.flow_run_id is None else OutboxKind.RESCHEDULE,

@@ -11,7 +11,7 @@ from sqlmodel import col
 from flows.outbox import changing, enqueue
 from flows.verbs.claims import holder
 from flows.waits import pickup_key
-from store.access import Caller
+from store.access import EXPORT, Caller, require_step
 from store.database import database
 from store.errors import ExportFailedError, IllegalTransitionError, NotClaimedError
 from store.finding import documents_of, find_task
@@ -41,6 +41,7 @@ async def start_export(caller: Caller, public_id: str) -> Offer:
     """
     async with database().writing() as session:
         task = await find_task(session, caller, public_id, lock=True)
+        await require_step(session, caller, task, EXPORT)
         if task.state is State.EXPORTING and holder(task) is None:
             task = await return_export(session, caller, task, reason="the time for it is over")
         task = await advance(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from operations.tools.file_type import SNIFFED_BYTES, sniff
-from store.access import Caller
+from store.access import Caller, require_owner
 from store.activity import record
 from store.blobs import blobs
 from store.database import database
@@ -35,8 +35,16 @@ async def take_file(
     name: str,
     chunks: AsyncIterable[bytes],
     properties: Mapping[str, Any] | None = None,
+    is_private: bool = False,
 ) -> File:
     """Store the bytes of a file and remember it.
+
+    Args:
+        caller: whose file it is.
+        name: as its sender calls it.
+        chunks: its bytes.
+        properties: what is known of it.
+        is_private: whether only the caller sees it, and who works on a task with it.
 
     Raises:
         EmptyFileError: no bytes came.
@@ -44,6 +52,7 @@ async def take_file(
         StorageFullError: there is no room.
     """
     file = await store_bytes(caller, name=name, chunks=chunks, properties=properties)
+    file.is_private = is_private
     async with database().writing() as session:
         remember_file(session, caller, file)
     return file
@@ -69,6 +78,8 @@ async def store_bytes(
         size_bytes=0,
         sha256="",
         properties=dict(properties or {}),
+        owner_id=caller.owner_id,
+        is_test=caller.is_test,
     )
     file.blob = f"files/{file.id}"
     head = bytearray()
@@ -98,6 +109,7 @@ def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
         organization_id=caller.organization_id,
         subject=file.id,
         data={"type": file.type, "size_bytes": file.size_bytes},
+        is_private=file.is_private,
     )
 
 
@@ -124,10 +136,12 @@ async def delete_file(caller: Caller, file_id: str) -> None:
 
     Raises:
         NotFoundError: there is none, or the caller may not see it.
+        ForbiddenError: it is private, and another's.
         ConflictError: a task that has not ended still needs it.
     """
     async with database().writing() as session:
         file = await find_file(session, caller, file_id)
+        require_owner(caller, file)
         query = select(col(Task.code)).where(
             col(Task.input_file_id) == file_id, col(Task.state).not_in(FINAL)
         )
@@ -146,4 +160,5 @@ async def delete_file(caller: Caller, file_id: str) -> None:
             caller.actor,
             organization_id=caller.organization_id,
             subject=file_id,
+            is_private=file.is_private,
         )

@@ -1,11 +1,13 @@
 """Projects that are installed."""
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, visible
 from store.activity import record
 from store.database import database
+from store.errors import ConflictError
 from store.destinations import Destination
 from store.errors import AddressError, InputError
 from store.models import Project, ProjectVersion
@@ -15,10 +17,11 @@ from store.project_file import ProjectFile, parse_project_file, refused
 async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:
     """Make a project from a project file, or give an existing one a new version.
 
-    Tasks under way keep the version they were made with.
+    Tasks under way keep the version they were made with. One that was deleted comes back.
 
     Raises:
         ProjectFileError: the file is not valid, or it exports to where this server does not.
+        ConflictError: a team that the caller is not in has a project of that name.
     """
     content = parse_project_file(source)
     if content.export.to:
@@ -27,12 +30,19 @@ async def install_project(caller: Caller, source: str) -> tuple[Project, Project
         except AddressError as error:
             raise refused(source, ("export", "to"), error.message) from None
     async with database().writing() as session:
-        query = visible(Project, caller).where(col(Project.name) == content.name)
+        query = select(Project).where(
+            col(Project.organization_id) == caller.organization_id,
+            col(Project.name) == content.name,
+        )
         project = (await session.execute(query.with_for_update())).scalar_one_or_none()
         if project is None:
             project = Project(organization_id=caller.organization_id, name=content.name)
             session.add(project)
             await session.flush()
+        elif project.deleted_at is not None:
+            project.deleted_at, project.team_id = None, None
+        else:
+            await _must_see(session, caller, project)
         newest = (
             await session.execute(
                 select(ProjectVersion)
@@ -72,3 +82,9 @@ def must_take(project: ProjectFile, given: str) -> None:
             "file": "The project takes files and no data: send a `file`, or name one by `input`.",
         }
         raise InputError(right[taken], project=project.name)
+
+
+async def _must_see(session: AsyncSession, caller: Caller, project: Project) -> None:
+    query = visible(Project, caller).where(col(Project.id) == project.id)
+    if (await session.execute(query)).first() is None:
+        raise ConflictError("There is a project of that name. Take another.", project=project.name)

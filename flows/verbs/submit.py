@@ -1,18 +1,20 @@
 """Taking a task in."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from flows.outbox import changing, enqueue
 from flows.public_http import check_url
+from flows.verbs.collaboration import Collaborator, set_collaborators
 from flows.verbs.files import remember_file
 from flows.verbs.projects import must_take
 from operations.registry import OPERATIONS
-from store.access import Caller
+from store.access import Caller, visible
 from store.activity import record
 from store.blocks import faults_of, normal
 from store.errors import (
@@ -25,12 +27,16 @@ from store.finding import (
     find_project,
 )
 from store.ids import now
-from store.models import File, OutboxKind, Project, ProjectVersion, Task
+from store.models import Activity, File, OutboxKind, Project, ProjectVersion, Task
 from store.project_file import parse_project_file
+from store.retention import TEST_DATA_KEPT
 from store.settings import settings
 
-PROCESS = "process"
+PROCESS: Final = "process"
 """The `operation` of a task of a project."""
+
+UNSEEN: Final = "unseen"
+"""Where a task that is one operation keeps which of its inputs its sender may not see."""
 
 
 async def submit_process(
@@ -44,6 +50,10 @@ async def submit_process(
     name: str = "",
     metadata: Mapping[str, Any] | None = None,
     callback_url: str | None = None,
+    priority: int = 0,
+    due_at: datetime | None = None,
+    is_private: bool = False,
+    collaborators: Sequence[Collaborator] = (),
     flow_run_id: UUID | None = None,
 ) -> Task:
     """Take in a task of a project, in one local transaction; Prefect need not be there.
@@ -58,10 +68,14 @@ async def submit_process(
         name: what people call the task; the name of the file when omitted.
         metadata: what the caller wants to keep with it.
         callback_url: where the caller wants to be told of its end.
+        priority: those with a higher one are reviewed first.
+        due_at: when the caller wants it decided; it orders the queue, and ends nothing.
+        is_private: whether only the caller and the collaborators see it.
+        collaborators: who else sees it, and works on which of its steps.
         flow_run_id: the run that makes the task for itself; none is submitted then.
 
     Raises:
-        NotFoundError: the project or the file is not there.
+        NotFoundError: the project, the file, or a collaborator is not there.
         InputError: neither file nor data, or not what the project takes.
         FieldsInvalidError: the data does not fit the blocks of the project.
         AddressError: the callback is none that may be reached.
@@ -72,6 +86,7 @@ async def submit_process(
         task = _task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
         task.task_metadata = dict(metadata or {})
         task.callback_url = check_url(callback_url) if callback_url else None
+        task.priority, task.due_at, task.is_private = priority, due_at, is_private
         if data is not None:
             must_take(content, "data")
             if faults := faults_of(content.blocks, data, is_final=False):
@@ -88,7 +103,9 @@ async def submit_process(
             task.name = name or file.name
             task.parameters = {"input": file.id, "project": project}
             task.input_file_id = file.id
-        return await _take_in(session, caller, task)
+        await _take_in(session, caller, task)
+        await set_collaborators(session, caller, task, collaborators)
+        return task
 
 
 def _task_of(
@@ -136,13 +153,9 @@ async def submit_rows(
             if faults := faults_of(content.blocks, row, is_final=False):
                 raise FieldsInvalidError(fields=faults)
             task = _task_of(caller, found, version, name="")
-            task.task_data, task.source, task.created_by = normal(row), source, caller.actor.name
+            task.task_data, task.source = normal(row), source
             tasks.append(task)
-        session.add_all(tasks)
-        await session.flush()
-        for task in tasks:
-            record(session, "task.created", caller.actor, task=task, data={"operation": PROCESS})
-            enqueue(session, OutboxKind.SUBMIT, task)
+        await _add(session, caller, tasks)
     return len(tasks)
 
 
@@ -180,6 +193,7 @@ async def submit_operation(
         raise NotFoundError(f"There is no operation named {operation!r}.", operation=operation)
     callback_url = parameters.get("callback_url")
     async with changing() as session:
+        unseen = await _unseen(session, caller, parameters.get("input", ""))
         return await _take_in(
             session,
             caller,
@@ -189,7 +203,7 @@ async def submit_operation(
                 name=name,
                 parameters=dict(parameters),
                 secrets=dict(secrets or {}),
-                task_metadata={"kind": kind},
+                task_metadata={"kind": kind, UNSEEN: unseen},
                 callback_url=check_url(str(callback_url)) if callback_url else None,
                 deadline_at=now() + timedelta(seconds=settings().task_timeout_seconds),
                 flow_run_id=flow_run_id,
@@ -197,11 +211,40 @@ async def submit_operation(
         )
 
 
+async def _unseen(session: AsyncSession, caller: Caller, given: str | Sequence[str]) -> list[str]:
+    """Ids of what is not there for the caller, among what an operation is to work on."""
+    ids = [given] if isinstance(given, str) else list(given)
+    codes = {one: one.removeprefix("task_") for one in ids if one.startswith("task_")}
+    seen: set[str] = set()
+    if codes:
+        tasks = visible(Task, caller).where(col(Task.code).in_(codes.values()))
+        seen = {task.public_id for task in (await session.execute(tasks)).scalars()}
+    if files := [one for one in ids if one not in codes]:
+        sent = visible(File, caller).where(col(File.id).in_(files))
+        seen |= {file.id for file in (await session.execute(sent)).scalars()}
+    return [one for one in ids if one not in seen]
+
+
 async def _take_in(session: AsyncSession, caller: Caller, task: Task) -> Task:
-    task.created_by = caller.actor.name
-    session.add(task)
-    await session.flush()  # the row that the outbox row points to must be there first
-    record(session, "task.created", caller.actor, task=task, data={"operation": task.operation})
-    if task.flow_run_id is None:
-        enqueue(session, OutboxKind.SUBMIT, task)
+    await _add(session, caller, [task])
     return task
+
+
+async def _add(session: AsyncSession, caller: Caller, tasks: Sequence[Task]) -> None:
+    told: list[Activity] = []
+    for task in tasks:
+        task.created_by = caller.actor.name
+        task.owner_id, task.is_test = caller.owner_id, caller.is_test
+        if caller.is_test:
+            last = now() + TEST_DATA_KEPT
+            task.deadline_at = min(task.deadline_at or last, last)
+        data = {"operation": task.operation}
+        told.append(record(session, "task.created", caller.actor, task=task, data=data))
+    await session.flush()
+    for task, activity in zip(tasks, told, strict=True):
+        task.number = activity.number
+    session.add_all(tasks)
+    await session.flush()  # the row that the outbox row points to must be there first
+    for task in tasks:
+        if task.flow_run_id is None:
+            enqueue(session, OutboxKind.SUBMIT, task)

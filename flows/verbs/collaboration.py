@@ -1,0 +1,66 @@
+"""Who else sees a private task, and works on which of its steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from store.access import ALL_STEPS, Caller, require_owner
+from store.database import database
+from store.finding import find_task, find_team, find_user
+from store.lifecycle import amend
+from store.models import Collaboration, Task
+
+
+@dataclass(frozen=True)
+class Collaborator:
+    """A team or a person, as the owner of a task names them."""
+
+    team: str = ""
+    """Id or name; or else"""
+    user: str = ""
+    """Id or e-mail."""
+    steps: Sequence[str] = field(default=(ALL_STEPS,))
+    """Names of steps; `*` for all."""
+
+
+async def collaborate(
+    caller: Caller, public_id: str, collaborators: Sequence[Collaborator]
+) -> Task:
+    """Say who works on a task beside its owner, in the place of those that did.
+
+    Raises:
+        NotFoundError: there is no such task, team or person.
+        ForbiddenError: the task is another's.
+    """
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        require_owner(caller, task)
+        await session.execute(delete(Collaboration).where(col(Collaboration.task_id) == task.id))
+        await set_collaborators(session, caller, task, collaborators)
+        return await amend(session, task, "task.shared", caller.actor)
+
+
+async def set_collaborators(
+    session: AsyncSession, caller: Caller, task: Task, collaborators: Sequence[Collaborator]
+) -> None:
+    """Add the collaborators of a task to the transaction.
+
+    Raises:
+        NotFoundError: there is no such team or person.
+    """
+    for one in collaborators:
+        row = Collaboration(task_id=task.id, steps=list(one.steps))
+        if one.team:
+            row.team_id = (await find_team(session, caller, one.team)).id
+        else:
+            row.user_id = (await find_user(session, caller, one.user)).id
+        session.add(row)
+
+
+async def collaborations_of(session: AsyncSession, task: Task) -> Sequence[Collaboration]:
+    """Who works on a task beside its owner."""
+    query = select(Collaboration).where(col(Collaboration.task_id) == task.id)
+    return (await session.execute(query)).scalars().all()
