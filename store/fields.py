@@ -1,9 +1,10 @@
 """The value of a field: what was found, where, how sure, and what is wrong with it."""
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in pixels of the page image, origin at the top left."""
@@ -87,6 +88,14 @@ class Word(BaseModel):
     """Index of the line on the page, 0-based, in reading order."""
     block: int = 0
     """Index of the block (column, paragraph) on the page, 0-based, in reading order."""
+
+
+_WORDS = TypeAdapter(list[Word])
+
+
+def words_from(members: Iterable[Mapping[str, Any]]) -> list[Word]:
+    """Words by their members, all at once: one by one they take twice as long."""
+    return _WORDS.validate_python(list(members))
 
 
 class PageWords(BaseModel):

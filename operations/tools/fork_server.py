@@ -11,6 +11,7 @@ import fcntl
 import gc
 import importlib
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -21,12 +22,14 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+from operations import tools
 from operations.tools.job import STATUS, do_job
 
 NICENESS = 10
 """By how much the work on files stands back behind servers and workers of the same machine."""
 
 PRELOADED = (
+    *(f"operations.tools.{name}" for _, name, _ in pkgutil.iter_modules(tools.__path__)),
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
     "PIL.PpmImagePlugin",

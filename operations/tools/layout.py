@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 from statistics import median
 
-from store.fields import Box, Word
+import numpy as np
+
+from store.fields import Box, Word, words_from
 
 _SPACE_RATIO = 1.3
 """A gap this many times as wide as the letters are high is no space between words."""
@@ -16,6 +19,8 @@ _OVERLAP_RATIO = 0.5
 _MIN_COLUMN_LINES = 3
 _MIN_COLUMN_WORDS = 3.0
 """Words in a line of a column of prose, on average; cells of a table have fewer."""
+
+_MIN_WORDS_IN_COLUMNS = 2 * _MIN_COLUMN_LINES * _MIN_COLUMN_WORDS
 
 _FILLED_RATIO = 0.45
 """How much of its column a line of prose fills, in the median."""
@@ -74,18 +79,37 @@ def height_of(line: Line) -> float:
 
 
 def arranged(words: Sequence[Word]) -> list[Word]:
-    """The words in reading order, each with its line and block."""
-    found: list[Word] = []
-    line_index = 0
-    for block_index, block in enumerate(blocks_of(words)):
-        for line in block:
-            for segment in line:
-                found.extend(
-                    word.model_copy(update={"line": line_index, "block": block_index})
-                    for word in segment.words
-                )
-            line_index += 1
-    return found
+    """The words in reading order, each with its line and block; boxes in tenths of a pixel."""
+    ordered = [
+        (word, line_index, block_index)
+        for line_index, (block_index, line) in enumerate(
+            (block_index, line)
+            for block_index, block in enumerate(blocks_of(words))
+            for line in block
+        )
+        for segment in line
+        for word in segment.words
+    ]
+    boxes = np.array([word.box for word, _, _ in ordered]).round(1).tolist()
+    return words_from(
+        {
+            "text": word.text,
+            "box": box,
+            "confidence": word.confidence,
+            "line": line_index,
+            "block": block_index,
+        }
+        for (word, line_index, block_index), box in zip(ordered, boxes, strict=True)
+    )
+
+
+def told_blocks(words: Iterable[Word]) -> list[Block]:
+    """The blocks of words that were arranged, as each was told."""
+    blocks: list[Block] = []
+    for _, block in groupby(words, key=attrgetter("block")):
+        lines = groupby(block, key=attrgetter("line"))
+        blocks.append([_segments(list(line)) for _, line in lines])
+    return blocks
 
 
 def blocks_of(words: Sequence[Word]) -> list[Block]:
@@ -97,27 +121,45 @@ def blocks_of(words: Sequence[Word]) -> list[Block]:
     visible = [w for w in words if w.box[2] > w.box[0] and w.box[3] > w.box[1]]
     if not visible:
         return []
-    segments = [segment for line in lines_of(visible) for segment in line]
-    return [block for region in _regions(segments) for block in _paragraphs(region)]
+    return [block for region in _regions(lines_of(visible)) for block in _paragraphs(region)]
 
 
 def lines_of(words: Sequence[Word]) -> list[Line]:
     """Words that stand side by side, as lines across the whole of the area."""
-    rows: list[list[Word]] = []
+    rows: list[_Row] = []
     for word in sorted(words, key=lambda w: (w.box[1] + w.box[3], w.box[0])):
         # A line that leans a little may have been begun by any of the last few.
-        row = next((row for row in reversed(rows[-4:]) if _is_in_row(word, row)), None)
-        if row is None:
-            rows.append([word])
+        for row in reversed(rows[-4:]):
+            if row.has_beside_it(word):
+                row.add(word)
+                break
         else:
-            row.append(word)
-    rows.sort(key=lambda row: min(word.box[1] for word in row))
-    return [_segments(sorted(row, key=lambda w: w.box[0])) for row in rows]
+            rows.append(_Row(word))
+    rows.sort(key=lambda row: row.top)
+    return [_segments(sorted(row.words, key=lambda w: w.box[0])) for row in rows]
 
 
-def _is_in_row(word: Word, row: Sequence[Word]) -> bool:
-    nearest = min(row, key=lambda other: abs(other.box[0] - word.box[0]))
-    return share_of_height(word.box, nearest.box) >= _OVERLAP_RATIO
+class _Row:
+    """Words that stand side by side, in any order."""
+
+    def __init__(self, word: Word):
+        self.words = [word]
+        _, self.top, _, self._bottom = word.box
+        self._is_even = True
+
+    def has_beside_it(self, word: Word) -> bool:
+        """Whether a word stands beside the nearest one of the row."""
+        nearest = self.words[0]
+        if not self._is_even:
+            nearest = min(self.words, key=lambda other: abs(other.box[0] - word.box[0]))
+        return share_of_height(word.box, nearest.box) >= _OVERLAP_RATIO
+
+    def add(self, word: Word) -> None:
+        self.words.append(word)
+        _, top, _, bottom = word.box
+        if top != self.top or bottom != self._bottom:
+            self._is_even = False  # as it is where the letters are of one size, most often
+            self.top = min(self.top, top)
 
 
 def share_of_height(one: Box, other: Box) -> float:
@@ -136,17 +178,23 @@ def _segments(row: Sequence[Word]) -> Line:
     return [Segment(words) for words in segments]
 
 
-def _regions(segments: list[Segment]) -> list[list[Segment]]:
-    """The segments, cut where columns of prose begin and end, in reading order."""
+def _regions(lines: Sequence[Line]) -> list[Sequence[Line]]:
+    """The lines, cut where columns of prose begin and end, in reading order."""
+    segments = [segment for line in lines for segment in line]
     best = max(
-        (run for gutter in _gutters(segments) for run in _runs(segments, gutter)),
+        (run for gutter in _gutters(lines) for run in _runs(segments, gutter)),
         key=lambda run: len(run.left) + len(run.right),
         default=None,
     )
     if best is None:
-        return [segments] if segments else []
+        return [lines] if lines else []
     parts = (best.above, best.left, best.right, best.below)
-    return [region for part in parts for region in _regions(part)]
+    return [region for part in parts for region in _regions(_lines_anew(part))]
+
+
+def _lines_anew(segments: Sequence[Segment]) -> list[Line]:
+    """The lines of a part of a page: what stood beside them may have tied them together."""
+    return lines_of([word for segment in segments for word in segment.words])
 
 
 @dataclass(frozen=True)
@@ -159,16 +207,12 @@ class _Run:
     below: list[Segment]
 
 
-def _gutters(segments: Sequence[Segment]) -> list[float]:
+def _gutters(lines: Sequence[Line]) -> list[float]:
     """Where columns might be cut: between segments that stand side by side."""
-    words = [word for segment in segments for word in segment.words]
-    if len(words) < 2 * _MIN_COLUMN_LINES * _MIN_COLUMN_WORDS:
+    segments = [segment for line in lines for segment in line]
+    if sum(len(segment.words) for segment in segments) < _MIN_WORDS_IN_COLUMNS:
         return []
-    gaps = [
-        (left.box[2] + right.box[0]) / 2
-        for line in lines_of(words)
-        for left, right in pairwise(line)
-    ]
+    gaps = [(left.box[2] + right.box[0]) / 2 for line in lines for left, right in pairwise(line)]
     near = median(segment.height for segment in segments)
     votes: list[tuple[int, float]] = []
     left_over = sorted(gaps)
@@ -228,8 +272,7 @@ def _is_column(segments: Sequence[Segment]) -> bool:
     return filled >= _FILLED_RATIO and words >= _MIN_COLUMN_WORDS
 
 
-def _paragraphs(region: Sequence[Segment]) -> list[Block]:
-    lines = lines_of([word for segment in region for word in segment.words])
+def _paragraphs(lines: Sequence[Line]) -> list[Block]:
     steps = [_baseline(below) - _baseline(above) for above, below in pairwise(lines)]
     usual = median(steps) if steps else 0.0
     blocks: list[Block] = [[lines[0]]]

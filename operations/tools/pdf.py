@@ -9,14 +9,19 @@ import logging
 import math
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pikepdf
 import pypdfium2
 import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
 from PIL import Image
 
 from store.errors import (
@@ -26,13 +31,15 @@ from store.errors import (
     LimitExceededError,
     NoPagesError,
 )
-from store.fields import Box
 from store.settings import settings
 
 # It only says that XFA forms are shown by their static pages.
 logging.getLogger("pypdfium2").setLevel(logging.ERROR)
 
 POINTS_PER_INCH = 72
+
+Boxes = NDArray[np.float64]
+"""Left, top, right, bottom of each."""
 
 PAGES_AT_ONCE = 8
 """That one child looks at: few, for PDFium keeps what it has seen until the document is closed."""
@@ -406,16 +413,18 @@ def is_blank(page: pypdfium2.PdfPage) -> bool:
 
 
 @dataclass(frozen=True)
-class Character:
-    """A character of a text layer."""
+class TextLayer:
+    """The characters of a text layer in its order, without the spaces between them."""
 
-    text: str
-    box: Box
-    """In pixels of the page image."""
+    characters: str
+    boxes: Boxes
+    """Of each, in pixels of the page image."""
+    is_after_space: NDArray[np.bool_]
+    """Of each, whether a space is before it, or nothing."""
 
 
-def characters(page: pypdfium2.PdfPage, width: int, height: int) -> Iterator[Character | None]:
-    """The text layer of a page, character by character; None where a word ends.
+def text_layer(page: pypdfium2.PdfPage, width: int, height: int) -> TextLayer:
+    """The text layer of a page.
 
     Args:
         page: of an open PDF.
@@ -423,24 +432,51 @@ def characters(page: pypdfium2.PdfPage, width: int, height: int) -> Iterator[Cha
         height: of the page image, in pixels.
     """
     textpage = page.get_textpage()
-    raw, place = textpage.raw, pdfium.FS_RECTF()
-    to_pixels = _to_pixels(page, width, height)
-    for index in range(textpage.count_chars()):
-        code = pdfium.FPDFText_GetUnicode(raw, index)
-        text = "-" if code == _SOFT_HYPHEN else chr(code)
-        if text.isspace() or not code:
-            yield None
-            continue
-        if not pdfium.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(place)):
-            continue
-        yield Character(text, to_pixels(place.left, place.top, place.right, place.bottom))
+    address = ctypes.addressof(textpage.raw.contents)
+    count = textpage.count_chars()
+    codes = np.fromiter(map(_unicode, repeat(address), range(count)), "<u4", count)
+    indices = np.flatnonzero(~np.isin(codes, _SPACES))
+    codes = codes[indices]
+    codes[codes == _DIVIDED] = ord("-")
+    places = np.zeros((len(indices), 4), np.float32)
+    into = range(places.ctypes.data, places.ctypes.data + places.nbytes, _PLACE_BYTES)
+    deque(map(_loose_char_box, repeat(address), indices.tolist(), into), maxlen=0)
     textpage.close()
+    return TextLayer(
+        characters=codes.tobytes().decode("utf-32-le", "surrogatepass"),
+        boxes=_in_pixels(places.astype(np.float64), page, width, height),
+        is_after_space=np.diff(indices, prepend=-2) > 1,
+    )
 
 
-def _to_pixels(
-    page: pypdfium2.PdfPage, width: int, height: int
-) -> Callable[[float, float, float, float], Box]:
-    """From a box in the page's own space (left, top, right, bottom) to pixels of its image."""
+_PLACE_BYTES = ctypes.sizeof(pdfium.FS_RECTF)
+
+_LAST_SPACE = 0x3000
+_SPACES = np.array([0, *(code for code in range(_LAST_SPACE + 1) if chr(code).isspace())])
+"""With what PDFium has where a font does not say what a character is."""
+
+_DIVIDED = 2
+"""What it has where a word is divided at the end of a line."""
+
+
+def _for_each_character(function: Any, *arguments: type, returns: type) -> Callable[..., int]:
+    """A function of PDFium, called without what ctypes does for safety: a page has thousands."""
+    address: Any = ctypes.cast(function, ctypes.c_void_p).value
+    return ctypes.PYFUNCTYPE(returns, *arguments)(address)
+
+
+_unicode = _for_each_character(
+    pdfium.FPDFText_GetUnicode, ctypes.c_void_p, ctypes.c_int, returns=ctypes.c_uint
+)
+_loose_char_box = _for_each_character(
+    pdfium.FPDFText_GetLooseCharBox,
+    *(ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p),
+    returns=ctypes.c_int,
+)
+
+
+def _in_pixels(places: Boxes, page: pypdfium2.PdfPage, width: int, height: int) -> Boxes:
+    """From boxes in the page's own space (left, top, right, bottom) to pixels of its image."""
     fine = 1000  # PDFium answers in whole pixels; so it is asked for a larger image
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -454,19 +490,10 @@ def _to_pixels(
         tuple((end - start) / 100 for end, start in zip(place(*point), origin, strict=True))
         for point in ((100, 0), (0, 100))
     )
-
-    def to_pixels(left: float, top: float, right: float, bottom: float) -> Box:
-        xs, ys = (
-            sorted(
-                origin[n] + along_x[n] * x + along_y[n] * y
-                for x, y in ((left, top), (right, bottom))
-            )
-            for n in (0, 1)
-        )
-        return xs[0], ys[0], xs[1], ys[1]
-
-    return to_pixels
-
-
-_SOFT_HYPHEN = 2
-"""What PDFium has where a word is divided at the end of a line."""
+    corners = [places[:, :2], places[:, 2:]]
+    ends = [
+        [origin[n] + along_x[n] * corner[:, 0] + along_y[n] * corner[:, 1] for corner in corners]
+        for n in (0, 1)
+    ]
+    smaller, larger = ([pick(*pair) for pair in ends] for pick in (np.minimum, np.maximum))
+    return np.stack((*smaller, *larger), axis=1)

@@ -1,7 +1,8 @@
 """How a page is read: by its text layer, or by OCR. Called in child processes."""
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def examine(path: Path, folder: Path, languages: Sequence[str]) -> Source:
 
 
 def read_as_they_are(source: Source, numbers: Sequence[int], orders: Orders) -> list[ReadPage]:
-    """Read those pages that have a text layer worth reading.
+    """Read those pages that have a text layer worth reading, and tell of each that has.
 
     Args:
         source: the document.
@@ -149,25 +150,39 @@ def read_as_they_are(source: Source, numbers: Sequence[int], orders: Orders) -> 
         What was read; what is missing wants OCR.
     """
     if source.media_type == PDF:
-        read = (_read_text_layer(source, number, orders) for number in numbers)
-        return [page for page in read if page is not None]
+        return list(_read_text_layers(source.path, numbers, orders))
     if not orders.never_ocr:
         return []
-    views = ((number, _pictures(source, number, orders).view) for number in numbers)
-    return [_written(number, TEXT_LAYER, [], view.size, view, orders) for number, view in views]
+    return [_read_without_words(source, number, orders) for number in numbers]
 
 
-def _read_text_layer(source: Source, number: int, orders: Orders) -> ReadPage | None:
-    with pdf.open_page(source.path, number) as page:
-        scale = _review_scale(page.get_size())
-        width, height = (math.ceil(side * scale) for side in page.get_size())
-        words = words_of(pdf.characters(page, width, height), width, height)
-        is_taken = orders.never_ocr or pdf.is_blank(page) or (orders.keep_any_text and words)
-        if not is_taken:
-            base = orders.folder / f"{file_stem(number)}-probe"
-            if _quality(page, words, (width, height), orders, base) is not Quality.GOOD:
-                return None
-        view = pdf.render(page, scale, gray=False) if orders.with_images else None
+def _read_without_words(source: Source, number: int, orders: Orders) -> ReadPage:
+    view = _pictures(source, number, orders).view
+    read = _written(number, TEXT_LAYER, [], view.size, view, orders)
+    page_done()
+    return read
+
+
+def _read_text_layers(path: Path, numbers: Sequence[int], orders: Orders) -> Iterator[ReadPage]:
+    with contextlib.closing(pdf.open_pages(path, numbers)) as pages:
+        for number, page in zip(numbers, pages, strict=True):
+            with pdf.damage_is_of(number):
+                read = _read_text_layer(page, number, orders)
+            if read is not None:
+                page_done()
+                yield read
+
+
+def _read_text_layer(page: pypdfium2.PdfPage, number: int, orders: Orders) -> ReadPage | None:
+    scale = _review_scale(page.get_size())
+    width, height = (math.ceil(side * scale) for side in page.get_size())
+    words = words_of(pdf.text_layer(page, width, height), width, height)
+    is_taken = orders.never_ocr or pdf.is_blank(page) or (orders.keep_any_text and words)
+    if not is_taken:
+        base = orders.folder / f"{file_stem(number)}-probe"
+        if _quality(page, words, (width, height), orders, base) is not Quality.GOOD:
+            return None
+    view = pdf.render(page, scale, gray=False) if orders.with_images else None
     return _written(number, TEXT_LAYER, arranged(words), (width, height), view, orders)
 
 
@@ -408,10 +423,6 @@ def _scaled(word: Word, across: float, down: float) -> Word:
     )
 
 
-def _rounded(word: Word) -> Word:
-    return word.model_copy(update={"box": tuple(round(side, 1) for side in word.box)})
-
-
 def _written(
     number: int,
     method: str,
@@ -431,7 +442,7 @@ def _written(
         width_pixels=width,
         height_pixels=height,
         method=method,
-        words=[_rounded(word) for word in words],
+        words=words,
     )
     (orders.folder / f"{stem}.json").write_text(said.model_dump_json(), encoding="utf-8")
     letters = sum(len(word.text) for word in words)

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from statistics import median
 
-from operations.tools.layout import Block, Line, Segment, blocks_of, height_of
+from operations.tools.layout import Block, Line, Segment, height_of, told_blocks
 from store.fields import PageWords, Word
 
 # How much larger than the text of its page a line is set, for it to be a heading of a level.
@@ -57,7 +57,7 @@ def write_text(pages: Sequence[Path], form: str, target: Path) -> None:
 
 def _plain(pages: Iterable[PageWords]) -> Iterator[str]:
     for position, page in enumerate(pages):
-        blocks = ("\n".join(map(_tabbed, block)) for block in blocks_of(page.words))
+        blocks = ("\n".join(map(_tabbed, block)) for block in told_blocks(page.words))
         yield ("\f" if position else "") + "\n\n".join(blocks) + "\n"
 
 
@@ -144,8 +144,8 @@ def _joined(lines: Sequence[str]) -> str:
 
 
 def parts_of(words: Sequence[Word]) -> list[Part]:
-    """What a page is made of, in reading order."""
-    blocks = blocks_of(words)
+    """What a page is made of, whose words were each told their place in the order."""
+    blocks = told_blocks(words)
     if not blocks:
         return []
     lines = [line for block in blocks for line in block]

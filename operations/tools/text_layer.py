@@ -2,18 +2,20 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from operations.tools.layout import around, lines_of
-from operations.tools.pdf import Character
-from store.fields import Box, Word
+from operations.tools.layout import lines_of
+from operations.tools.pdf import Boxes, TextLayer
+from store.fields import Word, words_from
 
 
 class Quality(StrEnum):
@@ -53,38 +55,52 @@ _JOIN_RATIO = 0.6
 """A gap this many times the height of a letter ends a word, even without a space."""
 
 
-def words_of(characters: Iterable[Character | None], width: int, height: int) -> list[Word]:
-    """The words of a text layer, as it has them in order; none that lies outside of the page."""
-    words: list[Word] = []
-    letters: list[Character] = []
-    for character in [*characters, None]:
-        if letters and (character is None or not _goes_on(letters[-1].box, character.box)):
-            box = around(letter.box for letter in letters)
-            text = unicodedata.normalize("NFC", "".join(letter.text for letter in letters))
-            if 0 <= (box[0] + box[2]) / 2 <= width and 0 <= (box[1] + box[3]) / 2 <= height:
-                words.append(Word(text=text, box=box, confidence=1.0))
-            letters = []
-        if character is not None:
-            letters.append(character)
-    return words
+def words_of(layer: TextLayer, width: int, height: int) -> list[Word]:
+    """The words of a text layer, as it has them in order; none that lies outside of the page.
+
+    Args:
+        layer: of a page.
+        width: of the page image, in pixels.
+        height: of the page image, in pixels.
+    """
+    if not layer.characters:
+        return []
+    begins = layer.is_after_space.copy()
+    begins[1:] |= ~_go_on(layer.boxes)
+    starts = np.flatnonzero(begins)
+    left, top = (np.minimum.reduceat(layer.boxes[:, n], starts) for n in (0, 1))
+    right, bottom = (np.maximum.reduceat(layer.boxes[:, n], starts) for n in (2, 3))
+    x, y = (left + right) / 2, (top + bottom) / 2
+    is_inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+    spans = np.stack((starts, np.append(starts[1:], len(layer.characters))), axis=1)
+    boxes = np.stack((left, top, right, bottom), axis=1)
+    return words_from(
+        {
+            "text": unicodedata.normalize("NFC", layer.characters[start:end]),
+            "box": box,
+            "confidence": 1.0,
+        }
+        for (start, end), box in zip(
+            spans[is_inside].tolist(), boxes[is_inside].tolist(), strict=True
+        )
+    )
 
 
 _TURNED_RATIO = 0.8
 """Boxes of letters that are turned are wider than high; upright ones, but few, are not."""
 
 
-def _goes_on(last: Box, following: Box) -> bool:
-    """Whether two characters touch, or nearly; in any direction, since text may be turned.
+def _go_on(boxes: Boxes) -> NDArray[np.bool_]:
+    """Whether characters and those after them touch, or nearly; in any direction, as they stand.
 
     Upright ones do not go on below each other: a column of digits is no word.
     """
-    height = max(min(last[3] - last[1], following[3] - following[1]), 1.0)
-    apart = [max(last[n], following[n]) - min(last[n + 2], following[n + 2]) for n in (0, 1)]
-    if apart[1] >= 0:
-        width = min(last[2] - last[0], following[2] - following[0])
-        if width < _TURNED_RATIO * height:
-            return False
-    return max(apart) <= _JOIN_RATIO * height
+    before, after = boxes[:-1], boxes[1:]
+    apart = np.maximum(before[:, :2], after[:, :2]) - np.minimum(before[:, 2:], after[:, 2:])
+    width, height = np.minimum(before[:, 2:] - before[:, :2], after[:, 2:] - after[:, :2]).T
+    height = np.maximum(height, 1.0)
+    is_below = (apart[:, 1] >= 0) & (width < _TURNED_RATIO * height)
+    return ~is_below & (apart.max(axis=1) <= _JOIN_RATIO * height)
 
 
 def judge(
@@ -103,11 +119,11 @@ def judge(
     """
     text = _FILLERS.sub(" ", " ".join(word.text for word in words))
     tokens = text.split()
-    characters = "".join(tokens)
-    if len(characters) < _MIN_CHARACTERS:
+    characters = Counter("".join(tokens))
+    if characters.total() < _MIN_CHARACTERS:
         return Quality.NONE
     is_scan = image_cover_ratio >= SCAN_COVER_RATIO
-    if is_scan and len(characters) < _STAMP_CHARACTERS:
+    if is_scan and characters.total() < _STAMP_CHARACTERS:
         covered = sum({round(w.box[1], -1): w.box[3] - w.box[1] for w in words}.values())
         if covered < _STAMP_HEIGHT_RATIO * page_height:
             return Quality.NONE
@@ -118,14 +134,14 @@ def judge(
     return Quality.GOOD
 
 
-def _is_garbage(tokens: Sequence[str], characters: str, *, is_scan: bool) -> bool:
-    bad = sum(_is_bad(character) for character in characters) / len(characters)
-    alphanumeric = sum(character.isalnum() for character in characters) / len(characters)
-    lone = sum(len(token) == 1 for token in tokens) / len(tokens)
-    wordlike = sum(bool(_WORDLIKE.search(token)) for token in tokens) / len(tokens)
+def _is_garbage(tokens: Sequence[str], characters: Counter[str], *, is_scan: bool) -> bool:
+    bad = _count(_is_bad, characters) / characters.total()
     if not is_scan:
         # Without a scan OCR would read what is drawn, so only what cannot be text is garbage.
         return bad > _MAX_BAD_RATIO_WITHOUT_SCAN
+    alphanumeric = _count(str.isalnum, characters) / characters.total()
+    lone = sum(len(token) == 1 for token in tokens) / len(tokens)
+    wordlike = sum(bool(_WORDLIKE.search(token)) for token in tokens) / len(tokens)
     return (
         bad > _MAX_BAD_RATIO
         or alphanumeric < _MIN_ALPHANUMERIC_RATIO
@@ -149,25 +165,34 @@ _MOJIBAKE = re.compile(
 )
 """UTF-8 that was taken for Windows-1252."""
 
-_MIXED = re.compile(r"[a-z][A-Z]|[^\W\d_]\d+[^\W\d_]|\w[|{}<>~^\\]\w")
-"""A capital after a small letter, a digit between letters, a mark within a word."""
+_MIXED = re.compile(r"(?:[a-z][A-Z]|[^\W\d_]\d+[^\W\d_]|\w[|{}<>~^\\]\w)\S*")
+"""A capital after a small letter, a digit between letters, a mark within a word; and the rest of
+what stands there without a space, so that it counts once."""
 
 
-def _is_odd(tokens: Sequence[str], characters: str) -> bool:
-    if sum(map(_is_bad, characters)) > _ODD_BAD_RATIO * len(characters):
+def _is_odd(tokens: Sequence[str], characters: Counter[str]) -> bool:
+    if _count(_is_bad, characters) > _ODD_BAD_RATIO * characters.total():
         return True
-    if len(_MOJIBAKE.findall(" ".join(tokens))) > _MAX_MOJIBAKE_RATIO * len(characters):
+    text = " ".join(tokens)
+    if len(_MOJIBAKE.findall(text)) > _MAX_MOJIBAKE_RATIO * characters.total():
         return True
-    latin = [character for character in characters if _is_latin(character)]
-    if len(latin) < _MIN_LETTERS:
+    latin = Counter({letter: n for letter, n in characters.items() if _is_latin(letter)})
+    if latin.total() < _MIN_LETTERS:
         return False
-    plain = [unicodedata.normalize("NFD", letter)[0].lower() for letter in latin]
-    vowels = sum(letter in "aeiouy" for letter in plain) / len(plain)
-    accented = sum(not letter.isascii() for letter in latin) / len(latin)
-    mixed = sum(bool(_MIXED.search(token)) for token in tokens) / len(tokens)
+    vowels = _count(_is_vowel, latin) / latin.total()
+    accented = _count(lambda letter: not letter.isascii(), latin) / latin.total()
+    mixed = len(_MIXED.findall(text)) / len(tokens)
     fewest, most = _VOWEL_RATIOS
     is_common = fewest <= vowels <= most and accented <= _MAX_ACCENTED_RATIO
     return not is_common or mixed > _MAX_MIXED_RATIO
+
+
+def _count(is_meant: Callable[[str], bool], characters: Counter[str]) -> int:
+    return sum(count for character, count in characters.items() if is_meant(character))
+
+
+def _is_vowel(letter: str) -> bool:
+    return unicodedata.normalize("NFD", letter)[0].lower() in "aeiouy"
 
 
 def _is_latin(character: str) -> bool:
@@ -197,20 +222,22 @@ _MIN_FOREIGN_LETTERS = 400
 _MOST = 0.5
 
 
-def _is_foreign(characters: str, languages: Sequence[str]) -> bool:
+def _is_foreign(characters: Counter[str], languages: Sequence[str]) -> bool:
     """Whether a layer lacks the letters of the languages that are expected, or has others."""
-    letters = [character for character in characters.lower() if character.isalpha()]
-    if len(letters) < _MIN_LETTERS or not languages:
+    letters: Counter[str] = Counter()
+    for character, count in characters.items():
+        letters.update({letter: count for letter in character.lower() if letter.isalpha()})
+    if letters.total() < _MIN_LETTERS or not languages:
         return False
     scripts = {_OTHER_SCRIPTS.get(language, "LATIN") for language in languages}
-    ours = sum(unicodedata.name(letter, "").split(" ")[0] in scripts for letter in letters)
+    ours = _count(lambda letter: unicodedata.name(letter, "").split(" ")[0] in scripts, letters)
     is_known = all(language in _OTHER_SCRIPTS or language in _LATIN for language in languages)
-    if is_known and ours < _MOST * len(letters):
+    if is_known and ours < _MOST * letters.total():
         return True
     wanted = [_LETTERS_OF[language] for language in languages if language in _LETTERS_OF]
     return (
         len(wanted) == len(languages)
-        and len(letters) >= _MIN_FOREIGN_LETTERS
+        and letters.total() >= _MIN_FOREIGN_LETTERS
         and not any(letter in letters for some in wanted for letter in some)
     )
 

@@ -124,7 +124,7 @@ def _found_turn(
 
 def _turn_of_text(page: pypdfium2.PdfPage, width: int, height: int) -> int | None:
     """The turn, clockwise, that the text layer asks for; None where it cannot be trusted."""
-    words = words_of(pdf.characters(page, width, height), width, height)
+    words = words_of(pdf.text_layer(page, width, height), width, height)
     if judge(words, pdf.image_cover_ratio(page), height) is not Quality.GOOD:
         return None
     textpage = page.get_textpage()

@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from operations import tools
 from operations.tools.child import in_child
 from operations.tools.file_type import readable_type
 from operations.tools.fork_server import NICENESS
@@ -53,6 +55,16 @@ def sleepers(seconds: str) -> list[psutil.Process]:
 
 async def test_a_function_is_called_in_another_process() -> None:
     assert await in_child(os.getpid) != os.getpid()
+
+
+def tools_that_are_loaded() -> list[str]:
+    return [name for name in sys.modules if name.startswith(f"{tools.__name__}.")]
+
+
+async def test_a_child_has_every_tool_loaded() -> None:
+    """What it would have to load itself takes longer than most of what it is asked to do."""
+    there = {f"{tools.__name__}.{one.name}" for one in pkgutil.iter_modules(tools.__path__)}
+    assert set(await in_child(tools_that_are_loaded)) == there
 
 
 def three_pages() -> int:

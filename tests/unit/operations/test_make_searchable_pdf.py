@@ -29,7 +29,7 @@ async def read_and_make(source: Path, out: Path) -> tuple[ReadPagesResult, Path]
 
 def words_in(path: Path, number: int, size: tuple[int, int]) -> list[Word]:
     with pdf.open_page(path, number) as page:
-        return words_of(pdf.characters(page, *size), *size)
+        return words_of(pdf.text_layer(page, *size), *size)
 
 
 def on_the_page(box: Box, page: ReadPage, size: tuple[int, int]) -> tuple[float, float]:

@@ -45,7 +45,7 @@ async def test_the_text_is_found_where_the_ink_of_the_word_is(tmp_path: Path, ou
     assert result.read.ocr_pages == [1]
     with pdf.open_page(made, 1) as page:
         found = {
-            word.text: word.box for word in words_of(pdf.characters(page, 1654, 2339), 1654, 2339)
+            word.text: word.box for word in words_of(pdf.text_layer(page, 1654, 2339), 1654, 2339)
         }
     assert set(found) == set(WORDS)
     for word, (left, top, right, bottom) in places.items():
