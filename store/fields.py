@@ -98,6 +98,11 @@ def words_from(members: Iterable[Mapping[str, Any]]) -> list[Word]:
     return _WORDS.validate_python(list(members))
 
 
+TEXT_LAYER: Final = "text_layer"
+OCR: Final = "ocr"
+"""How a page was read."""
+
+
 class PageWords(BaseModel):
     """What one page says; the content of a words blob."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
-_REQUIRED: Final = ("date", "amount", "invoice_number", "issuer")
+REQUIRED: Final = ("date", "amount", "invoice_number", "issuer")
 """What invoice2data requires where a template does not say."""
 
 _PARSERS: Final = ("lines", "regex", "static")
@@ -70,27 +70,36 @@ def _found_problems(template: Mapping[str, Any]) -> Iterator[str]:
     if "camelot" in template:
         yield "`camelot` is not possible: it opens the PDF anew; give the table as `lines`"
     for name, setting in fields.items():
-        if not isinstance(setting, dict):
-            if str(name).startswith("static_"):
-                continue
-            patterns = setting if isinstance(setting, list) else [setting]
-            yield from (f"field {name}: {fault}" for fault in _faults(patterns))
-        elif setting.get("parser") not in _PARSERS:
+        if isinstance(setting, dict) and setting.get("parser") not in _PARSERS:
             yield f"field {name}: `parser` must be one of {', '.join(_PARSERS)}"
+    for where, pattern in _patterns(template):
+        yield from (f"{where}: {fault}" for fault in _faults(pattern))
+
+
+def patterns_of(template: Mapping[str, Any]) -> list[str]:
+    """The regular expressions of a template, wherever they stand in it."""
+    return [pattern for _, pattern in _patterns(template) if isinstance(pattern, str)]
+
+
+def _patterns(template: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Where a pattern stands, and the pattern; it may be anything where it is not right."""
+    for name, setting in template["fields"].items():
+        if not isinstance(setting, dict) and not str(name).startswith("static_"):
+            given = setting if isinstance(setting, list) else [setting]
+            yield from ((f"field {name}", pattern) for pattern in given)
     for where, found in _nested(template):
-        patterns = found if isinstance(found, list) else [found]
-        yield from (f"{where}: {fault}" for fault in _faults(patterns))
+        given = found if isinstance(found, list) else [found]
+        yield from ((where, pattern) for pattern in given)
 
 
-def _faults(patterns: Sequence[Any]) -> Iterator[str]:
-    for pattern in patterns:
-        if not isinstance(pattern, str) or len(pattern) > _MAX_PATTERN_CHARACTERS:
-            yield f"a pattern must be text of at most {_MAX_PATTERN_CHARACTERS} characters"
-            continue
-        try:
-            re.compile(pattern)  # the engine with which invoice2data runs it
-        except (re.error, RecursionError, OverflowError) as error:
-            yield f"not a regular expression: {error}"
+def _faults(pattern: Any) -> Iterator[str]:
+    if not isinstance(pattern, str) or len(pattern) > _MAX_PATTERN_CHARACTERS:
+        yield f"a pattern must be text of at most {_MAX_PATTERN_CHARACTERS} characters"
+        return
+    try:
+        re.compile(pattern)  # the engine with which invoice2data runs it
+    except (re.error, RecursionError, OverflowError) as error:
+        yield f"not a regular expression: {error}"
 
 
 def _nested(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -253,7 +262,7 @@ def _merge(into: dict[str, Any], kind: Mapping[str, Any]) -> None:
 
 
 def _required(template: Mapping[str, Any]) -> Sequence[str]:
-    return template.get("required_fields") or _REQUIRED
+    return template.get("required_fields") or REQUIRED
 
 
 def _name_of(field: str, taken: Any) -> str:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import regex
 from invoice2data.exceptions import TemplateSyntaxError
@@ -23,11 +23,13 @@ from invoice2data.extract.loader import prepare_template
 from operations.tools.layout import around
 from operations.tools.layout_text import LayoutText
 from operations.tools.rows import missing, with_rows
+from operations.tools.template_texts import AreaReader, TemplateTexts, without_spaces
 from operations.tools.value_types import plain_value, read_as
 from operations.tools.values import DATE, NUMBER, Custom, Reading, plain_digits, visible_text
 from store.errors import InputError, LimitExceededError
-from store.fields import ITEM, Box, FieldType, FieldValue, PageWords, Word
+from store.fields import ITEM, ROWS, FieldType, FieldValue, PageWords, Word
 from store.project_fields import ColumnPart, FieldPart, ValuePart, columns_of, item_part
+from store.templates import REQUIRED
 
 TEMPLATE_SECONDS = 10.0
 """How long one template may take on one document."""
@@ -43,14 +45,17 @@ _STATIC = 0.9
 _NOWHERE = 0.6
 """The template made it, but it does not stand on the page."""
 
-_PITCHES = (1.0, 0.79)
-"""In widths of a letter, how far the columns of the text stand apart. Templates count spaces that
-`pdftotext` made, by rules of its own; of two texts the one counts in which more is found."""
+_RIVALLED = 0.8
+"""Another way of writing the text out gives another value."""
 
-_PAPERS = ((8.268, 11.693), (8.5, 11.0), (8.5, 14.0))
-"""Inches: A4, Letter, Legal."""
+_GUESSED = 0.7
+"""The template finds it where letters are taken for others than were read."""
 
-_OTHER_PAPER_DPI = 150.0
+_CUT = 0.5
+"""The template finds it in the middle of a word: of `1l9.00` it takes the first `1`."""
+
+_NO_NUMBER = "Decimal separator cannot appear more than once"
+"""The library blames the template for it, but it is the text."""
 
 _NUMERIC = frozenset({FieldType.NUMBER, FieldType.MONEY})
 
@@ -83,25 +88,54 @@ def find_by_templates(
     wanted = [field for field in fields if field.template_field]
     if not templates or not wanted:
         return {}
-    found = [_run(templates, LayoutText(pages, pitch), pages, custom) for pitch in _PITCHES]
-    best = max(found, key=lambda one: one.count if one else 0)
-    values = {field.name: best.value(field) for field in wanted} if best else {}
+    found = _first_that_fits(templates, TemplateTexts(pages), custom)
+    values = {field.name: _value(found, field) for field in wanted} if found else {}
     return {name: value for name, value in values.items() if value.text}
 
 
-def _run(
-    templates: Sequence[Mapping[str, Any]],
-    text: LayoutText,
-    pages: Sequence[PageWords],
-    custom: Custom,
-) -> "_Found | None":
-    reader = _Reader(text, pages)
+def _first_that_fits(
+    templates: Sequence[Mapping[str, Any]], texts: TemplateTexts, custom: Custom
+) -> "list[_Found]":
+    """What the first template that finds all it requires found in each text, the best first."""
     prepared = [_prepared(template) for template in templates]
     for template in sorted(prepared, key=lambda one: one.get("priority", 5), reverse=True):
-        output = _output(template, text.text, reader)
-        if output:
-            return _Found(template, output, text, custom)
-    return None
+        if not texts.may_be_of(template):
+            continue
+        required = set(template.get("required_fields", REQUIRED))
+        template["required_fields"] = []  # of all texts together
+        found: list[_Found] = []
+        for tried in (texts.as_read, texts.mended_for(template)):
+            outputs = [(_output(template, text, texts.pages), text) for text in tried]
+            some = [_Found(template, output, text, custom) for output, text in outputs if output]
+            found += sorted(some, key=lambda one: one.count, reverse=True)
+        if required <= {name for one in found for name in one.names}:
+            return found
+    return []
+
+
+def _value(found: "Sequence[_Found]", field: FieldPart) -> FieldValue:
+    """The value of a field, from the best of the texts that have it."""
+    name = field.template_field
+    having = [one for one in found if name in one.names]
+    if not having:
+        return missing(field)
+    if field.type in ROWS:
+        return max(having, key=lambda one: (one.size_of(name), one.count)).value(field)
+    ways: dict[str, _Found] = {}
+    for one in having:
+        ways.setdefault(without_spaces(str(one.output[name])), one)
+    values = {said: one.value(field) for said, one in ways.items()}
+    if len(values) == 1:
+        return next(iter(values.values()))
+    first = next(iter(ways))
+    is_text = isinstance(having[0].output[name], str)
+
+    def rank(said: str) -> tuple[int, float]:
+        # A part that one text lacks was there, but not as the template wants it.
+        return len(said) if is_text and first in said else 0, values[said].confidence
+
+    best = values[max(values, key=rank)]
+    return best.model_copy(update={"confidence": round(best.confidence * _RIVALLED, 4)})
 
 
 def _prepared(template: Mapping[str, Any]) -> InvoiceTemplate:
@@ -116,14 +150,17 @@ def _prepared(template: Mapping[str, Any]) -> InvoiceTemplate:
         ) from error
 
 
-def _output(template: InvoiceTemplate, text: str, reader: "_Reader") -> dict[str, Any]:
+def _output(
+    template: InvoiceTemplate, text: LayoutText, pages: Sequence[PageWords]
+) -> dict[str, Any]:
     name = template["template_name"] or template["issuer"]
+    reader = AreaReader(text, pages)
     try:
         with _time_limit(TEMPLATE_SECONDS, f"The template {name}"):
-            if not template.matches_input(text):
-                return {}
-            return template.extract(template.prepare_input(text), reader.path, reader)
+            return template.extract(template.prepare_input(text.text), reader.path, reader)
     except TemplateSyntaxError as error:
+        if _NO_NUMBER in str(error):
+            return {}
         raise InputError(f"The template {name} is not right: {error}") from error
     except (AssertionError, AttributeError, KeyError, LookupError, TypeError, re.error) as error:
         # The library takes templates for well-formed, and says so in all these ways.
@@ -150,59 +187,15 @@ def _time_limit(seconds: float, what: str) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-class _Reader:
-    """What the library takes for a program that reads PDFs: it gives the text of areas."""
-
-    SUPPORTS_AREA = True
-    __name__ = "papertray"
-
-    def __init__(self, text: LayoutText, pages: Sequence[PageWords]):
-        self.path = ""
-        self._text = text
-        self._pages = pages
-
-    def to_text(self, path: str, area: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002  # as the library calls it
-        """The text of all pages, or of an area in pixels at its own resolution.
-
-        Raises:
-            TemplateSyntaxError: the area is none.
-        """
-        if area is None:
-            return self._text.text
-        try:
-            x, y, width, height = (float(area[key]) / float(area["r"]) for key in "xyWH")
-            first, last = int(area["f"]), int(area["l"])
-        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise TemplateSyntaxError("an area needs f, l, r, x, y, W and H") from error
-        inside: list[PageWords] = []
-        for page in self._pages[max(first, 1) - 1 : last]:
-            dpi = _dpi_of(page)
-            box = (x * dpi, y * dpi, (x + width) * dpi, (y + height) * dpi)
-            words = [word for word in page.words if _touches(word.box, box)]
-            inside.append(page.model_copy(update={"words": words}))
-        return LayoutText(inside, _PITCHES[0]).text
-
-
-def _dpi_of(page: PageWords) -> float:
-    """Dots per inch of a page image, by the shape of the paper."""
-    across, down = sorted((page.width_pixels, page.height_pixels))
-    near = (
-        across / short
-        for short, long in _PAPERS
-        if abs(across / short - down / long) < 0.01 * across / short
-    )
-    return next(near, _OTHER_PAPER_DPI)
-
-
-def _touches(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1]
-
-
 Span = tuple[int, int]
 
 
+_EMPTY: Final = (None, "", [])
+"""What is no value; of zero the library makes one."""
+
+
 class _Found:
-    """What a template found, as values of fields."""
+    """What a template found in a text, as values of fields."""
 
     def __init__(
         self,
@@ -212,14 +205,21 @@ class _Found:
         custom: Custom,
     ):
         self._template = template
-        self._output = output
+        self.output = output
+        self.names = {name for name, value in output.items() if value not in _EMPTY}
         self._text = text
         self._custom = custom
-        self.count = sum(
-            len(value) if isinstance(value, list) else value not in {None, ""}
-            for value in output.values()
+        self.count = sum(self.size_of(name) for name in self.names)
+        """How much was found: values, and cells of tables."""
+
+    def size_of(self, name: str) -> int:
+        """How many values a field has, over all rows and cells."""
+        value = self.output.get(name)
+        rows = value if isinstance(value, list) else [value]
+        return sum(
+            sum(cell not in _EMPTY for cell in row.values()) if isinstance(row, dict) else 1
+            for row in rows
         )
-        """How much was found: values, and rows of tables."""
 
     @cached_property
     def _dates(self) -> list[Span]:
@@ -232,7 +232,7 @@ class _Found:
     def value(self, field: FieldPart) -> FieldValue:
         """The value of a field; without one where the template found none."""
         name = field.template_field
-        found = self._output.get(name)
+        found = self.output.get(name)
         if found is None or found == "":
             return missing(field)
         if field.type is FieldType.TABLE:
@@ -302,6 +302,10 @@ class _Found:
         # A value that goes over two pages has its place on the first.
         boxes = [word.box for word, on in words if on is page]
         sure = _confidence([word for word, _ in words], trust) if words else _NOWHERE
+        if any(id(word) in self._text.mending.guessed for word, _ in words):
+            sure *= _GUESSED
+        if span and self._cuts(span):
+            sure *= _CUT
         currency = reading.currency if reading else None
         return missing(part).model_copy(
             update={
@@ -317,8 +321,14 @@ class _Found:
             }
         )
 
+    def _cuts(self, span: Span) -> bool:
+        """Whether a number or date goes on behind its end, or begins before its beginning."""
+        text, (start, end) = self._text.text, span
+        around = text[start - 1 : start] + text[start : start + 1], text[end - 1 : end + 1]
+        return any(len(pair) == 2 and pair.isalnum() for pair in around)
+
     def _currency(self, part: ValuePart) -> str | None:
-        currency = self._output.get("currency")
+        currency = self.output.get("currency")
         known = currency if isinstance(currency, str) and re.fullmatch("[A-Z]{3}", currency) else ""
         return known or part.currency or self._custom.currency
 
@@ -376,16 +386,12 @@ class _Found:
             read = _tried(lambda: self._template.parse_number(said.strip()))
             ours = self._ours(part, said, FieldType.NUMBER)
             return read == value or (ours is not None and Decimal(ours) == Decimal(str(value)))
-        return _without_spaces(said) == _without_spaces(_as_text(value))
+        return without_spaces(said) == without_spaces(_as_text(value))
 
     def _ours(self, part: ValuePart, said: str, kind: FieldType) -> str | None:
         plain = ColumnPart(name="value", type=kind, locale=part.locale)
         reading = read_as(plain, said, self._custom)
         return reading.value if reading else None
-
-
-def _without_spaces(text: str) -> str:
-    return "".join(visible_text(text).split()).casefold()
 
 
 def _tried(read: Callable[[], Any]) -> Any:

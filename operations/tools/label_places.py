@@ -73,7 +73,7 @@ class Labels:
             rows: of the document.
             labels: of each field, by its name.
         """
-        words = _Words(rows)
+        words = WordIndex(rows)
         known: dict[str, list[Place]] = {}
         found: list[tuple[str, Place]] = []
         for name, texts in labels.items():
@@ -121,10 +121,11 @@ def _is_inside(place: Place, spans: Iterable[tuple[int, int]]) -> bool:
     )
 
 
-class _Words:
+class WordIndex:
     """Where each word of a document stands."""
 
     def __init__(self, rows: Sequence[Row]):
+        """Note each word, without the marks around it and without its case."""
         self._at: defaultdict[str, list[tuple[Row, int]]] = defaultdict(list)
         self._bare: dict[int, list[str]] = {}
         for row in rows:
@@ -143,7 +144,7 @@ class _Words:
         wanted = [plain for word in label.split() if (plain := bare(word))]
         if not wanted:
             return
-        scores = [self._like(word) for word in wanted]
+        scores = [self.like(word) for word in wanted]
         for first in scores[0]:
             for row, start in self._at[first]:
                 end = start + len(wanted)
@@ -154,8 +155,12 @@ class _Words:
                 if score:
                     yield Place(row, start, end, score * _alone(row, start))
 
-    def _like(self, wanted: str) -> dict[str, float]:
-        """The words of the document that are like a word of a label, and how much."""
+    def like(self, wanted: str) -> Mapping[str, float]:
+        """The words of the document that are like one of a label, and how much, up to 1.
+
+        Args:
+            wanted: bare, as the words of the answer.
+        """
         if wanted not in self._alike:
             pairs = _pairs(wanted)
             common = Counter(word for pair in pairs for word in self._with_pair[pair])

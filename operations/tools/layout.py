@@ -13,6 +13,9 @@ from store.fields import Box, Word, words_from
 _SPACE_RATIO = 1.3
 """A gap this many times as wide as the letters are high is no space between words."""
 
+_MARK_RATIO = 0.6
+"""Words lower than this, in heights of their line, are marks."""
+
 _OVERLAP_RATIO = 0.5
 """Words of one line share this much of the height of the lower one."""
 
@@ -170,8 +173,10 @@ def share_of_height(one: Box, other: Box) -> float:
 
 def _segments(row: Sequence[Word]) -> Line:
     segments = [[row[0]]]
+    # A comma or dash by itself is low, but no narrower gap is a space beside it.
+    usual = _MARK_RATIO * median(word.box[3] - word.box[1] for word in row)
     for left, right in pairwise(row):
-        size = min(left.box[3] - left.box[1], right.box[3] - right.box[1])
+        size = max(min(left.box[3] - left.box[1], right.box[3] - right.box[1]), usual)
         if right.box[0] - left.box[2] > _SPACE_RATIO * size:
             segments.append([])
         segments[-1].append(right)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from operations.tools.layout import Line, height_of, lines_of
+from operations.tools.mended_words import NOTHING_MENDED, Mending
 from store.fields import PageWords, Word
 
 _MAX_COLUMNS = 1000
@@ -16,18 +17,25 @@ _MAX_LINE_ENDS = 5
 _LETTERS_PER_SIZE = 0.95
 """The height of a word's box, in sizes of its font."""
 
+_NO_SPACE_RATIO = 0.2
+"""In heights of the words: a narrower gap is no space."""
+
+_UNSURE = 0.5
+
 
 class LayoutText:
     """The text of pages, in which each character knows its word."""
 
-    def __init__(self, pages: Sequence[PageWords], pitch: float):
+    def __init__(self, pages: Sequence[PageWords], pitch: float, mending: Mending = NOTHING_MENDED):
         """Lay the words of all pages out; a form feed ends each page.
 
         Args:
             pages: in order.
             pitch: how far columns of text stand apart, in widths of a letter.
+            mending: how words are written other than they were read.
         """
         self._pitch = pitch
+        self.mending = mending
         self._parts: list[str] = []
         self._at = 0
         self._starts: list[int] = []
@@ -54,19 +62,32 @@ class LayoutText:
     def _add_line(self, line: Line, page: PageWords, left: float, width: float) -> None:
         begin = self._at
         for segment in line:
-            wanted = min(round((segment.box[0] - left) / width), _MAX_COLUMNS)
+            wanted = min(int((segment.box[0] - left) / width), _MAX_COLUMNS)
             gap = 2 if self._at > begin else 0
             self._add(" " * max(wanted - (self._at - begin), gap))
-            for number, word in enumerate(segment.words):
-                self._add(" " if number else "")
+            before: Word | None = None
+            for word in segment.words:
+                text = self.mending.text_of(word)
+                if not text:
+                    continue
+                is_apart = before is not None and not _is_same_word(before, word)
+                self._add(" " if is_apart else "")
                 self._starts.append(self._at)
                 self._words.append((word, page))
-                self._add(word.text)
+                self._add(text)
                 self._ends.append(self._at)
+                before = word
 
     def _add(self, text: str) -> None:
         self._parts.append(text)
         self._at += len(text)
+
+
+def _is_same_word(left: Word, right: Word) -> bool:
+    """Whether OCR saw a space where none is; only where it is sure of neither part."""
+    height = min(left.box[3] - left.box[1], right.box[3] - right.box[1])
+    is_near = right.box[0] - left.box[2] < _NO_SPACE_RATIO * height
+    return is_near and max(left.confidence, right.confidence) < _UNSURE
 
 
 def _letter_width(words: Sequence[Word]) -> float:

@@ -35,10 +35,7 @@ from operations.tools.text_layer import (
     words_of,
 )
 from operations.tools.upright import reads_badly, sure_letters, turn_that_reads_best
-from store.fields import PageWords, Word
-
-TEXT_LAYER = "text_layer"
-OCR = "ocr"
+from store.fields import OCR, TEXT_LAYER, PageWords, Word
 
 _REVIEW_DPI = 150
 _REVIEW_SIDE_PIXELS = 2400

@@ -12,8 +12,9 @@ from operations.read_pages import ReadPagesParams
 from operations.tools import find_by_template
 from operations.tools.find_fields import find_fields
 from operations.tools.layout_text import LayoutText
+from operations.tools.mended_words import words_of_template
 from store.errors import InputError, LimitExceededError
-from store.fields import FieldType, FieldValue, PageWords
+from store.fields import OCR, TEXT_LAYER, FieldType, FieldValue, PageWords
 from store.project_fields import ColumnPart, FieldPart
 from tests.documents import invoice as plain_invoice
 from tests.invoice_layouts import invoice
@@ -159,6 +160,85 @@ async def test_the_operation_runs_templates_in_a_child(tmp_path: Path, out: Path
     found = await extract_fields.fn([tmp_path / "read" / "page-0001.json"], params, folder=out)
     assert found.document_count == 1
     assert '"119.00"' in (out / found.file).read_text()
+
+
+def as_read_by_ocr(
+    pages: list[PageWords], misread: Mapping[str, str], confidence: float = 0.8
+) -> list[PageWords]:
+    """The pages as OCR gives them, with some words wrong."""
+    return [
+        page.model_copy(
+            update={
+                "method": OCR,
+                "words": [
+                    word.model_copy(
+                        update={"text": misread[word.text], "confidence": confidence}
+                        if word.text in misread
+                        else {"confidence": 0.95}
+                    )
+                    for word in page.words
+                ],
+            }
+        )
+        for page in pages
+    ]
+
+
+async def test_on_a_scan_a_template_finds_the_same_though_its_words_were_misread(
+    pages: list[PageWords],
+) -> None:
+    misread = {"Northwind": "Northw1nd", "Traders": "Tradcrs", "Invoice": "|nvoice", "due:": "due;"}
+    scanned = as_read_by_ocr(pages, misread | {"Total": "_Total"})
+    found = find(scanned, NORTHWIND)
+    assert {name: value.value for name, value in found.items()} == {
+        "number": "AB-1001",
+        "day": "2026-03-14",
+        "total": "119.00",
+        "issuer": "Northwind Traders",
+        "country": "GB",
+    }
+    assert found["total"].box == find(pages, NORTHWIND)["total"].box
+    assert (
+        find([page.model_copy(update={"method": TEXT_LAYER}) for page in scanned], NORTHWIND)[
+            "total"
+        ].value
+        is None
+    )
+
+
+async def test_what_ocr_is_sure_of_is_not_taken_for_a_word_of_the_template(
+    pages: list[PageWords],
+) -> None:
+    other = as_read_by_ocr(pages, {"Northwind": "Southwind"}, confidence=0.97)
+    template = {**NORTHWIND, "fields": {**NORTHWIND["fields"], "who": "(Northwind) Traders"}}
+    who = FieldPart(name="who", template_field="who")
+    assert find_fields(other, [who], [template])["who"].value is None
+
+
+async def test_digits_that_were_read_as_letters_are_put_right_and_confirmed_by_a_person(
+    pages: list[PageWords],
+) -> None:
+    found = find(as_read_by_ocr(pages, {"AB-1001": "AB-1001", "119.00": "1l9.O0"}), NORTHWIND)
+    assert found["total"].value == "119.00"
+    assert found["total"].confidence < FIELDS[2].confidence_threshold
+    assert found["number"].confidence > FIELDS[0].confidence_threshold
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"Invoice No\.?:\s+([A-Z]{2}-\d+)", ["Invoice"]),
+        (r"\s{10,}Date:\s+(.*)[\r\n]*", ["Date:"]),
+        (r"(Alles voor een glimlach[.])", ["Alles", "voor", "een", "glimlach."]),
+        (r"Belgi.\sN.V.", []),
+        (r"Total (?:due|owed)?\s*[€$] (?P<total>\d+)", ["Total", "due", "owed"]),
+    ],
+)
+def test_the_words_of_a_pattern_are_those_it_says_letter_for_letter(
+    pattern: str, words: list[str]
+) -> None:
+    template = {"keywords": [], "fields": {"a": pattern, "static_b": "Nothing"}}
+    assert words_of_template(template) == words
 
 
 async def test_columns_stand_below_each_other_in_the_text(tmp_path: Path) -> None:
