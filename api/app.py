@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from api import health, problems, review_pages, schemas
 from api.bodies import BodyLimit
-from api.v1 import events, files, operations, projects, tasks, webhooks
+from api.v1 import events, exports, files, operations, projects, tasks, webhooks
 from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
 from flows.erase import run_eraser
@@ -54,7 +54,7 @@ TAGS = [
 RESTART_SECONDS = 1.0
 """Before something that runs in the background and broke is started again."""
 
-SURFACES = (files, tasks, operations, events, webhooks, projects, schemas, health)
+SURFACES = (files, tasks, exports, operations, events, webhooks, projects, schemas, health)
 
 
 def create_app(*, run_background: bool = True) -> FastAPI:

@@ -12,46 +12,56 @@ from sqlmodel import col
 from flows.verbs import store_bytes, submit_operation, submit_process, take_file
 from operations.registry import OPERATIONS
 from store.access import Caller
-from store.blobs import CHUNK_BYTES
+from store.blobs import CHUNK_BYTES, blobs
 from store.database import database
-from store.errors import InputError, NotFoundError
-from store.finding import find_file
+from store.errors import InputError, NotFoundError, PapertrayError
 from store.models import Task
 from store.organizations import default_organization
 from store.settings import settings
 from store.states import Actor
 
 
-async def adopt_process_run(project: str | None, source: str | None) -> UUID:
+async def adopt_process_run(
+    project: str | None, source: str | None, data: Mapping[str, Any] | None = None
+) -> UUID:
     """Make the task of this run; once, however often the run is executed.
 
     Args:
         project: name of a project of the default organization.
-        source: id of a file that was sent, or name of a file in the inbox.
+        source: id of a file that was sent, or name of a file in the inbox; or else
+        data: values by the names of blocks, where the project takes data.
 
     Returns:
         The id of the task.
 
     Raises:
-        InputError: one of them is missing.
+        InputError: the project is missing; what it is to work on is missing, or there twice; or
+            the project does not take it.
+        FieldsInvalidError: the data does not fit the blocks of the project.
         NotFoundError: the project or the file is not there.
     """
-    if not project or not source:
-        raise InputError("Give `task_id`, or `project` and `input`.")
+    if not project or bool(source) == (data is not None):
+        raise InputError(
+            "Give `task_id`; or `project` and either `input`, a file, or `data`, values by the"
+            " blocks of a project that takes data."
+        )
     if task_id := await _adopted():
         return task_id
     caller = await _caller()
-    async with database().reading() as session:
-        file = None if _in_inbox(source) else await find_file(session, caller, source)
-    if file is None:
-        file = await store_bytes(caller, name=source, chunks=_chunks(_inbox_file(source)))
+    run_id = UUID(this_run.id)
+    if not source:
         task = await submit_process(
-            caller, project=project, file=file, flow_run_id=UUID(this_run.id)
+            caller, project=project, data=data, source="prefect", flow_run_id=run_id
         )
+    elif not _in_inbox(source):
+        task = await submit_process(caller, project=project, file_id=source, flow_run_id=run_id)
     else:
-        task = await submit_process(
-            caller, project=project, file_id=file.id, flow_run_id=UUID(this_run.id)
-        )
+        file = await store_bytes(caller, name=source, chunks=_chunks(_inbox_file(source)))
+        try:
+            task = await submit_process(caller, project=project, file=file, flow_run_id=run_id)
+        except PapertrayError:
+            await blobs().delete(file.blob)  # no row names it
+            raise
     return task.id
 
 

@@ -23,19 +23,22 @@ async def process_task(
     task_id: UUID | None = None,
     project: str | None = None,
     input: str | None = None,  # noqa: A002  # the word of the API (wire/v1.md)
+    data: dict[str, Any] | None = None,
 ) -> RunState[Any]:
-    """Process one file as its project says, and let a person check it where that is needed.
+    """Process one file or some data as its project says; a person checks where that is needed.
 
     Args:
         task_id: A task that was taken in already; leave it empty to make one from here.
         project: For a new task: the name of the project, like `invoices`.
         input: For a new task: the id of a file that was sent (`file_...`), or the name of a file
             in the inbox folder.
+        data: For a new task of a project without files: values by the names of its blocks.
+            Whoever opens this run in Prefect reads them, until the task is erased.
 
     Returns:
         The final state of the run, which says how the task ended.
     """
-    task_id = task_id or await adopt_process_run(project, input)
+    task_id = task_id or await adopt_process_run(project, input, data)
     async with execute(task_id) as run:
         await go_through(run)
     return run.final_state

@@ -17,7 +17,7 @@ from sqlmodel import col
 from flows.made_files import Made, keep_files, told_of
 from flows.sorting import group
 from flows.task_run import TaskRun, source_not_found
-from flows.verbs import MAX_NAME_CHARACTERS, UNSEEN
+from flows.verbs import MAX_NAME_CHARACTERS, UNSEEN, must_not_exceed
 from operations import (
     extract_fields,
     read_pages,
@@ -27,8 +27,9 @@ from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
 from operations.read_pages import ReadPagesParams, ReadPagesResult
 from operations.registry import OPERATIONS, Blob, MadeFiles, Operation, Params, Result
-from operations.tools.child import spread
+from operations.tools.child import in_child, spread
 from operations.tools.file_type import PDF
+from operations.tools.properties import properties
 from operations.validate_fields import check
 from store.blobs import blobs
 from store.database import database
@@ -55,10 +56,17 @@ _OF_OCR = {"languages", "dpi"}
 
 
 async def read(run: TaskRun) -> ReadPagesResult:
-    """Read the pages: words with their places, and an image of each."""
+    """Read the pages: words with their places, and an image of each.
+
+    Raises:
+        InputError: the file cannot be read, or is beyond the limits of the project.
+    """
     await run.reload()
     project = await run.project()
     file = await run.input_file(run.task.input_file_id or "")
+    if project.limits.max_pages is not None and not file.properties:
+        file = await _with_properties(file)
+    must_not_exceed(project, file)
     async with run.step("read"):
         pages: ReadPagesResult = await read_pages(
             Blob(file.blob),
@@ -83,6 +91,20 @@ async def read(run: TaskRun) -> ReadPagesResult:
             for page in pages.pages
         )
     return pages
+
+
+async def _with_properties(file: File) -> File:
+    """A file, and how many pages it has: counting them costs little, reading them much.
+
+    Raises:
+        InputError: it cannot be worked on.
+    """
+    async with blobs().as_local(file.blob) as path:
+        found = await in_child(properties, path)
+    async with database().writing() as session:
+        file = await session.get_one(File, file.id, with_for_update=True)
+        file.properties = found
+    return file
 
 
 async def extract(run: TaskRun) -> None:

@@ -123,6 +123,53 @@ async def retry(task_id: tuple[str, ...], *, options: Options = DEFAULTS) -> Ans
     return await _each(task_id, options, verbs.retry)
 
 
+async def start_export(task_id: str, *, options: Options = DEFAULTS) -> Answer:
+    """Take a task whose files a client fetches: copy them, then complete, cancel or fail it.
+
+    Args:
+        task_id: The task.
+        options: Common options.
+    """
+    async with operator(options) as caller:
+        offer = await verbs.start_export(caller, task_id)
+    files = [{"id": file.id, "name": file.name, "type": file.type} for file in offer.files]
+    told = "\n".join(f"{file.id}  {cell(file.name)}" for file in offer.files)
+    return Answer({**facts_of(offer.task), "files": files}, f"{_told(offer.task)}\n{told}")
+
+
+async def complete_export(task_id: str, *, options: Options = DEFAULTS) -> Answer:
+    """Say that the files of a task are fetched; it goes on.
+
+    Args:
+        task_id: The task.
+        options: Common options.
+    """
+    return await _each((task_id,), options, verbs.complete_export)
+
+
+async def cancel_export(task_id: str, *, options: Options = DEFAULTS) -> Answer:
+    """Give a task back without its files; it waits for a client again.
+
+    Args:
+        task_id: The task.
+        options: Common options.
+    """
+    return await _each((task_id,), options, verbs.cancel_export)
+
+
+async def fail_export(task_id: str, *, message: str = "", options: Options = DEFAULTS) -> Answer:
+    """Say that the files of a task cannot be used; it ends as failed.
+
+    Args:
+        task_id: The task.
+        message: Why, for the result of the task.
+        options: Common options.
+    """
+    return await _each(
+        (task_id,), options, lambda caller, one: verbs.fail_export(caller, one, message)
+    )
+
+
 async def report(
     task_id: str,
     *,
@@ -155,12 +202,13 @@ async def _each(
     facts = [facts_of(task) for task in tasks]
     return Answer(
         facts[0] if len(facts) == 1 else facts,
-        "\n".join(f"{task.public_id} is {task.state}{_holder(task)}." for task in tasks),
+        "\n".join(_told(task) for task in tasks),
     )
 
 
-def _holder(task: Task) -> str:
-    return f", claimed by {cell(task.claimed_by)}" if task.claimed_by else ""
+def _told(task: Task) -> str:
+    holder = f", claimed by {cell(task.claimed_by)}" if task.claimed_by else ""
+    return f"{task.public_id} is {task.state}{holder}."
 
 
 def _pair(text: str) -> tuple[str, str]:

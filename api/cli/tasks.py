@@ -29,8 +29,12 @@ for _name, _purpose in {
     "retry": "Try failed, timed-out or cancelled tasks again.",
     "delete": "Erase all of tasks, wherever they are.",
     "report": "Report that a task's data is wrong.",
+    "start-export": "Take a task whose files a client fetches.",
+    "complete-export": "Say that the files of a task are fetched.",
+    "cancel-export": "Give a task back without its files.",
+    "fail-export": "Say that the files of a task cannot be used.",
 }.items():
-    app.command(f"api.cli.decisions:{_name}", name=_name, help=_purpose)
+    app.command(f"api.cli.decisions:{_name.replace('-', '_')}", name=_name, help=_purpose)
 
 
 @app.command(name="list")

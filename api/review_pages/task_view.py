@@ -324,7 +324,8 @@ async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None
         documents = [_document_view(document, found, project, shown) for document in found]
         if project is not None and project.blocks:
             documents = [_data_view(project, task, shown)]
-        stored = written_arrangement(found)
+        # Of a task whose export failed the documents are decided.
+        stored = "" if task.review_step == "export" else written_arrangement(found)
         files = await _files(session, visitor, task)
         return TaskView(
             task=task,

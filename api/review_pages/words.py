@@ -48,6 +48,8 @@ ACTIVITIES = {
     "task.answered": "Review completed",
     "task.retried": "Tried again",
     "task.unlocked": "Opened again",
+    "task.awaiting_export": "Offered to a client",
+    "task.exporting": "Taken by a client",
 }
 
 # What is going on in a step of the flow.

@@ -23,6 +23,8 @@ _OURS: Final[Mapping[str, Any]] = {
     "source": "",
     "claimed_by": None,
     "review": None,
+    "exported_at": None,
+    "export_failed_at": None,
     "progress": {"current": 1, "total": 1, "step": "extract-text"},
     "version": 3,
     "links": {
@@ -128,6 +130,33 @@ DOCUMENTS: Final[Mapping[str, Any]] = {
     ],
 }
 
+TASK_AWAITING_EXPORT: Final[Mapping[str, Any]] = {
+    **TASK_IN_REVIEW,
+    "state": "awaiting_export",
+    "claimed_by": None,
+    "review": None,
+    "progress": {"current": 0, "total": 0, "step": "export"},
+}
+
+TASK_EXPORTED: Final[Mapping[str, Any]] = {
+    **TASK_AWAITING_EXPORT,
+    "state": "running",
+    "exported_at": "2021-05-03T10:20:00Z",
+    "version": 7,
+}
+
+TASK_NOT_EXPORTED: Final[Mapping[str, Any]] = {
+    **TASK_AWAITING_EXPORT,
+    "state": "failed",
+    "status": "failed",
+    "result": {
+        "error": "There is no customer of that number.",
+        "details": {"code": "export_failed"},
+    },
+    "export_failed_at": "2021-05-03T10:20:00Z",
+    "version": 7,
+}
+
 IMPORTED: Final[Mapping[str, Any]] = {
     "count": 2,
     "refused_count": 1,
@@ -142,6 +171,25 @@ OUTPUT: Final[Mapping[str, Any]] = {
     "task_id": "task_euyrvozb9302uwhq",
     "created_at": "2021-05-03T10:05:00Z",
     "role": "data",
+}
+
+OFFER: Final[Mapping[str, Any]] = {
+    "task": {
+        **TASK_AWAITING_EXPORT,
+        "state": "exporting",
+        "claimed_by": "ada@example.com",
+        "version": 6,
+    },
+    "files": [OUTPUT],
+    "documents": [
+        {
+            "number": 1,
+            "document_type": "invoice",
+            "page_numbers": [1],
+            "group_number": None,
+            "fields": {"total": "119.00"},
+        }
+    ],
 }
 
 EVENT: Final[Mapping[str, Any]] = {

@@ -38,10 +38,12 @@ from store.errors import (
     FieldsInvalidError,
     ForbiddenError,
     IllegalTransitionError,
+    LimitExceededError,
     NotClaimedError,
     NotFoundError,
     PapertrayError,
     UnauthenticatedError,
+    UnsupportedFileError,
 )
 from store.finding import documents_of, find_project, find_task
 from store.ids import now
@@ -198,6 +200,8 @@ class ReportBody(_Body):
             ForbiddenError,
             NotFoundError,
             *UPLOAD_PROBLEMS,
+            UnsupportedFileError,
+            LimitExceededError,
         ),
     },
     openapi_extra={

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict
 
+from flows import verbs
 from flows.verbs import PROCESS, file_members, holder
 from store import models
 from store.activity import told
@@ -66,7 +67,8 @@ class Review(_Shape):
     round: int
     """Counts the waits of the task, from 1."""
     step: str
-    """What is looked at: `sort` (which documents there are) or `extract` (their values)."""
+    """What is looked at: `sort` (which documents there are), `extract` (their values) or `export`
+    (why the files did not get to their place)."""
     reason: str
     """Why somebody must look, or had to."""
     due_at: datetime | None
@@ -121,6 +123,10 @@ class Task(_Shape):
     """Who holds the task now."""
     review: Review | None
     """Null for a task that has not waited for a person."""
+    exported_at: datetime | None
+    """Since when the files are where the project wants them, or a client has them."""
+    export_failed_at: datetime | None
+    """When they last did not get there; null once they did."""
     progress: Progress
     version: int
     """Counts the changes of the task."""
@@ -166,6 +172,30 @@ class Documents(_Shape):
 
     documents: list[Document]
     pages: list[Page]
+
+
+class FetchedDocument(_Shape):
+    """A document of a task whose files a client fetches."""
+
+    number: int
+    """1-based."""
+    document_type: str
+    page_numbers: list[int]
+    """Its pages in the input, 1-based."""
+    group_number: int | None
+    """Documents with the same number belong together; null where none are looked for."""
+    fields: dict[str, Any]
+    """Values by the names of the fields."""
+
+
+class Offer(_Shape):
+    """What a client fetches."""
+
+    task: Task
+    """With its `data`, where it has no file."""
+    files: list[Output]
+    """Download them by their ids."""
+    documents: list[FetchedDocument]
 
 
 class Event(_Shape):
@@ -313,6 +343,8 @@ def task_of(row: models.Task) -> Task:
         )
         if row.review_round
         else None,
+        exported_at=row.exported_at,
+        export_failed_at=row.export_failed_at,
         progress=Progress(current=row.progress_current, total=row.progress_total, step=row.step),
         version=row.version,
         links=TaskLinks(
@@ -321,6 +353,24 @@ def task_of(row: models.Task) -> Task:
         ),
         created_at=row.created_at,
         updated_at=row.updated_at,
+    )
+
+
+def offer_of(offer: verbs.Offer) -> Offer:
+    """What a client fetches."""
+    return Offer(
+        task=task_of(offer.task),
+        files=[output_of(file, offer.task) for file in offer.files],
+        documents=[
+            FetchedDocument(
+                number=row.number,
+                document_type=row.document_type,
+                page_numbers=row.page_numbers,
+                group_number=row.group_number,
+                fields={name: value.value for name, value in field_values(row).items()},
+            )
+            for row in offer.documents
+        ],
     )
 
 

@@ -25,7 +25,7 @@ from flows.verbs.files import (
     take_file,
 )
 from flows.verbs.judging import audit, comment
-from flows.verbs.projects import install_project, must_take
+from flows.verbs.projects import install_project, must_not_exceed, must_take
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
 from flows.verbs.values import field_key, save
 
@@ -57,6 +57,7 @@ __all__ = [
     "file_members",
     "holder",
     "install_project",
+    "must_not_exceed",
     "must_take",
     "next_task",
     "release",

@@ -7,10 +7,16 @@ from sqlmodel import col
 from store.access import Caller, visible
 from store.activity import record
 from store.database import database
-from store.errors import ConflictError
 from store.destinations import Destination
-from store.errors import AddressError, InputError
-from store.models import Project, ProjectVersion
+from store.errors import (
+    AddressError,
+    ConflictError,
+    FileTooLargeError,
+    InputError,
+    LimitExceededError,
+    UnsupportedFileError,
+)
+from store.models import File, Project, ProjectVersion
 from store.project_file import ProjectFile, parse_project_file, refused
 
 
@@ -67,6 +73,39 @@ async def install_project(caller: Caller, source: str) -> tuple[Project, Project
             data={"version": version.number},
         )
     return project, version
+
+
+def must_not_exceed(project: ProjectFile, file: File) -> None:
+    """Refuse a file that is beyond the limits of the project, as far as that is known of it.
+
+    Raises:
+        FileTooLargeError: it has too many bytes.
+        UnsupportedFileError: it is of a type that the project does not take.
+        LimitExceededError: it has too many pages.
+    """
+    limits = project.limits
+    if limits.max_file_size is not None and file.size_bytes > limits.max_file_size:
+        raise FileTooLargeError(
+            f"The file has {file.size_bytes} bytes, more than the {limits.max_file_size} that the"
+            " project takes. Send a smaller one, or raise `max_file_size` in its `limits`.",
+            size_bytes=file.size_bytes,
+            limit_bytes=limits.max_file_size,
+        )
+    if limits.media_types and file.type not in limits.media_types:
+        raise UnsupportedFileError(
+            f"The project takes no files of the type {file.type}. Send one of"
+            f" {', '.join(limits.media_types)}, or add to `file_types` in its `limits`.",
+            detected=file.type,
+            accepted=limits.media_types,
+        )
+    page_count = file.properties.get("page_count", 0)
+    if limits.max_pages is not None and page_count > limits.max_pages:
+        raise LimitExceededError(
+            f"The file has {page_count} pages, more than the {limits.max_pages} that the project"
+            " takes. Split it, or raise `max_pages` in its `limits`.",
+            page_count=page_count,
+            limit_pages=limits.max_pages,
+        )
 
 
 def must_take(project: ProjectFile, given: str) -> None:

@@ -12,7 +12,7 @@ from flows.outbox import changing, enqueue
 from flows.public_http import check_url
 from flows.verbs.collaboration import Collaborator, set_collaborators
 from flows.verbs.files import remember_file
-from flows.verbs.projects import must_take
+from flows.verbs.projects import must_not_exceed, must_take
 from operations.registry import OPERATIONS
 from store.access import Caller, visible
 from store.activity import record
@@ -78,6 +78,8 @@ async def submit_process(
         NotFoundError: the project, the file, or a collaborator is not there.
         InputError: neither file nor data, or not what the project takes.
         FieldsInvalidError: the data does not fit the blocks of the project.
+        FileTooLargeError, UnsupportedFileError, LimitExceededError: the file is beyond the limits
+            of the project.
         AddressError: the callback is none that may be reached.
     """
     async with changing() as session:
@@ -100,6 +102,7 @@ async def submit_process(
                 file = await find_file(session, caller, file_id)
             else:
                 remember_file(session, caller, file)
+            must_not_exceed(content, file)
             task.name = name or file.name
             task.parameters = {"input": file.id, "project": project}
             task.input_file_id = file.id

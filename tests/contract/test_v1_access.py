@@ -50,6 +50,13 @@ async def in_review(client: Client) -> str:
     return task_id
 
 
+async def awaiting_export(client: Client) -> str:
+    task_id = await send_task(client)
+    await add_output(await let_happen(task_id, Event.START))
+    await let_happen(task_id, Event.OFFER_EXPORT, export_round=1)
+    return task_id
+
+
 async def project(client: Client) -> str:
     await install(client)
     return "invoices"
@@ -118,6 +125,10 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/v1/tasks/{task_id}/unlock"): Call(completed),
     ("post", "/v1/tasks/{task_id}/cancel"): Call(queued),
     ("post", "/v1/tasks/{task_id}/retry"): Call(failed),
+    ("post", "/v1/tasks/{task_id}/export/start"): Call(awaiting_export),
+    ("post", "/v1/tasks/{task_id}/export/complete"): Call(awaiting_export),
+    ("post", "/v1/tasks/{task_id}/export/cancel"): Call(awaiting_export),
+    ("post", "/v1/tasks/{task_id}/export/fail"): Call(awaiting_export),
     ("get", "/v1/events"): Call(queued),
     ("post", "/v1/webhooks"): Call(send={"json": {"url": "https://example.com"}}, status=201),
     ("get", "/v1/webhooks"): Call(webhook),
@@ -137,6 +148,15 @@ CALLS: dict[tuple[str, str], Call] = {
     ),
     ("get", "/v1/projects/{name}"): Call(project),
 }
+
+
+HELD_FIRST = {
+    "/release": "/claim",
+    "/export/complete": "/export/start",
+    "/export/cancel": "/export/start",
+    "/export/fail": "/export/start",
+}
+"""What only who holds a task can do -> how it is held."""
 
 
 def operations_of(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
@@ -183,10 +203,11 @@ async def test_a_key_opens_what_its_scope_says_and_only_in_its_organization(
         delivery_id=delivery_id,
     )
     scope = scope_of(OPERATIONS[(method, path)])
-    if path.endswith("/release"):
-        me = {"x-api-key": await make_key(scope, user="ada@example.com")}
-        claimed = await stranger.post(address.replace("release", "claim"), headers=me)
-        assert claimed.status_code == 200
+    for verb, first in HELD_FIRST.items():
+        if path.endswith(verb):
+            me = {"x-api-key": await make_key(scope, user="ada@example.com")}
+            held = await stranger.post(address.replace(verb, first), headers=me)
+            assert held.status_code == 200
 
     async def status_with(headers: dict[str, str]) -> int:
         answer = await stranger.request(method, address, headers=headers, **call.send)

@@ -1,6 +1,6 @@
 """The verbs of a client that fetches files: who may do what, when, and what becomes of a lease."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -60,7 +60,7 @@ async def let_the_lease_run_out(task: Task) -> None:
         )
 
 
-async def calls_of(task: Task) -> list[tuple[str, dict[str, Any]]]:
+async def calls_of(task: Task) -> Sequence[tuple[str, dict[str, Any]]]:
     async with database().reading() as session:
         query = select(col(Outbox.kind), col(Outbox.payload)).where(col(Outbox.task_id) == task.id)
         return list((await session.execute(query.order_by(col(Outbox.id)))).tuples())[1:]

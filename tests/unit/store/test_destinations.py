@@ -159,7 +159,11 @@ async def test_on_a_server_of_files_one_is_renamed_when_it_is_whole(
         seen.append(server.find("/out"))
 
     monkeypatch.setattr(server, "put_file", watched)
-    monkeypatch.setattr(fsspec, "url_to_fs", lambda *_: (server, "/out"))
+
+    def found(url: str) -> tuple[object, str]:
+        return server, url.removeprefix("sftp://host")
+
+    monkeypatch.setattr(fsspec, "url_to_fs", found)
     allow(monkeypatch, "sftp://host")
     for content in (b"first", b"second"):
         source.write_bytes(content)

@@ -1,0 +1,87 @@
+"""A run that was started in Prefect makes its own task, of a file or of data."""
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from flows import adopt, verbs
+from flows.adopt import adopt_process_run
+from store.access import Caller
+from store.blobs import blobs
+from store.database import database
+from store.errors import FieldsInvalidError, InputError, NotFoundError
+from store.models import File, Outbox, Task
+from store.organizations import default_organization
+from store.settings import settings
+from store.states import Actor
+from tests.unit.flows.conftest import PROJECT
+
+DATA_PROJECT = "name: orders\nblocks: [{name: number, type: number, required: true}]\n"
+
+
+@pytest.fixture(autouse=True)
+async def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Run:
+        id = str(uuid4())
+
+    monkeypatch.setattr(adopt, "this_run", Run)
+    caller = Caller(await default_organization(), Actor("operator", "cli"))
+    for source in (DATA_PROJECT, PROJECT):
+        await verbs.install_project(caller, source)
+    settings().effective_inbox.mkdir()
+    (settings().effective_inbox / "a.pdf").write_bytes(b"%PDF-1.7 made up")
+
+
+async def count(kind: Any) -> int:
+    async with database().reading() as session:
+        return (await session.execute(select(func.count()).select_from(kind))).scalar_one()
+
+
+async def test_data_becomes_a_task_once_however_often_the_run_is_executed() -> None:
+    task_id = await adopt_process_run("orders", None, {"number": 7})
+    assert await adopt_process_run("orders", None, {"number": 7}) == task_id
+    async with database().reading() as session:
+        task = await session.get_one(Task, task_id)
+    assert (task.task_data, task.source) == ({"number": 7}, "prefect")
+    assert str(task.flow_run_id) == adopt.this_run.id
+    assert (await count(Task), await count(Outbox)) == (1, 0)
+
+
+async def test_a_file_of_the_inbox_becomes_a_task() -> None:
+    task_id = await adopt_process_run("invoices", "a.pdf")
+    async with database().reading() as session:
+        assert (await session.get_one(Task, task_id)).name == "a.pdf"
+
+
+@pytest.mark.parametrize(
+    ("project", "source", "data"),
+    [
+        (None, "a.pdf", None),
+        ("orders", None, None),
+        ("orders", "", None),
+        ("invoices", "a.pdf", {"number": 7}),
+        ("invoices", "a.pdf", {}),
+    ],
+)
+async def test_neither_and_both_are_refused_with_what_would_be_right(
+    project: str | None, source: str | None, data: dict[str, Any] | None
+) -> None:
+    with pytest.raises(InputError, match="either `input`, a file, or `data`"):
+        await adopt_process_run(project, source, data)
+    assert await count(Task) == 0
+
+
+async def test_what_the_project_does_not_take_leaves_nothing_behind() -> None:
+    with pytest.raises(InputError, match="takes files and no data"):
+        await adopt_process_run("invoices", None, {"number": 7})
+    with pytest.raises(FieldsInvalidError):
+        await adopt_process_run("orders", None, {"number": "seven"})
+    with pytest.raises(InputError, match="takes data and no file"):
+        await adopt_process_run("orders", "a.pdf")
+    with pytest.raises(NotFoundError):
+        await adopt_process_run("invoices", "../papertray.db")
+    assert (await count(Task), await count(File)) == (0, 0)
+    assert await blobs().size_bytes("files/") == 0
