@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from api import health, problems, review_pages, schemas
 from api.bodies import BodyLimit
+from api.error_shapes import V1, shape_of
 from api.v1 import events, exports, files, operations, projects, tasks, webhooks
 from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
@@ -129,11 +130,21 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _keep_nulls(document)
+        _drop_other_shapes(document)
         shapes = document["components"]["schemas"]
         for shape in (problems.Problem, tasks.TaskBody, projects.ProjectBody):
             shapes[shape.__name__] = shape.model_json_schema()
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _drop_other_shapes(document: dict[str, Any]) -> None:
+    """Take out the 422 that FastAPI adds by itself: no surface answers in that shape."""
+    for path, methods in document["paths"].items():
+        for described in methods.values() if shape_of(path) is not V1 else ():
+            described["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _keep_nulls(document: dict[str, Any]) -> None:

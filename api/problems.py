@@ -1,4 +1,4 @@
-"""Every error answer, in one shape: `application/problem+json` (RFC 9457)."""
+"""What each error is answered: its status, its words, and what it looks like in OpenAPI."""
 
 import json
 import logging
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.error_shapes import V1, ErrorShape, Failure, shape_of
 from store.errors import (
     EmptyFileError,
     FieldsInvalidError,
@@ -28,7 +29,6 @@ from store.errors import (
 
 log = logging.getLogger("papertray.api")
 
-MEDIA_TYPE: Final = "application/problem+json"
 CODE_OF_STATUS: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
@@ -62,60 +62,35 @@ class Problem(BaseModel):
     """With 422: what is wrong, by the field it is wrong with."""
 
 
-def problem(
-    status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any
-) -> Response:
-    """An error answer.
-
-    Args:
-        status: HTTP status.
-        code: stable word for the kind of error.
-        detail: what happened and what to do; no text of a document.
-        headers: further headers.
-        facts: further members; a fact cannot take the place of a standard member.
-    """
-    title = code.replace("_", " ").capitalize()
-    content = facts | {
-        "type": f"urn:papertray:error:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "message": detail,
-        "code": code,
-    }
-    order = [*Problem.model_fields, *facts]
-    content = {name: content[name] for name in dict.fromkeys(order) if name in content}
-    # ASCII only: names that came in may hold half of a surrogate pair, which UTF-8 cannot spell.
-    return Response(json.dumps(content), status, media_type=MEDIA_TYPE, headers=headers)
-
-
-def answer_to(error: Exception) -> Response:
-    """The answer that says what an error says.
+def answer_to(error: Exception, path: str) -> Response:
+    """The answer that says what an error says, in the shape of the surface.
 
     Args:
         error: of one of the kinds in ANSWERED.
+        path: the address that was asked.
     """
-    if isinstance(error, PapertrayError):
-        facts = dict(error.details)
-        if error.http_status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            facts["errors"] = _errors_of(error)
-        headers = _HEADERS.get(error.http_status)
-        return problem(error.http_status, error.code, error.message, headers=headers, **facts)
+    return _answer_in(shape_of(path), error)
+
+
+def _answer_in(shape: ErrorShape, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+    if isinstance(error, HTTPException):
+        return shape.answer(_failure_of_http(error), error.headers)
     if isinstance(error, RequestValidationError):
         errors = errors_by_field(error.errors())
         detail = "; ".join(f"{field}: {', '.join(found)}" for field, found in errors.items())
-        return problem(
-            422, CODE_OF_STATUS[422], f"The request is not valid. {detail}", errors=errors
-        )
-    if isinstance(error, HTTPException):
-        return _answer_to_http(error)
-    if isinstance(error, ClientDisconnect):
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
+        message = f"The request is not valid. {detail}"
+        return shape.answer(Failure(422, CODE_OF_STATUS[422], message, errors))
+    if isinstance(error, PapertrayError):
+        is_invalid = error.http_status == HTTPStatus.UNPROCESSABLE_ENTITY
+        errors = _errors_of(error) if is_invalid else {}
+        failure = Failure(error.http_status, error.code, error.message, errors, error.details)
+        return shape.answer(failure, _HEADERS.get(error.http_status))
     raise TypeError(f"no answer to {type(error).__name__}")
 
 
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
-    401: {"WWW-Authenticate": 'Bearer realm="papertray"'},
     503: {"Retry-After": "5"},
 }
 
@@ -145,11 +120,14 @@ UPLOAD_PROBLEMS = (FileTooLargeError, 415, 422, EmptyFileError, StorageFullError
 """What an address answers that takes a file."""
 
 
-def described(*kinds: type[PapertrayError] | int) -> dict[int | str, dict[str, Any]]:
+def described(
+    *kinds: type[PapertrayError] | int, shape: ErrorShape = V1
+) -> dict[int | str, dict[str, Any]]:
     """Error answers for the OpenAPI document, each with an example.
 
     Args:
         kinds: errors that an address answers with; a number for one of CODE_OF_STATUS.
+        shape: of the surface that the address is of.
     """
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
@@ -157,24 +135,25 @@ def described(*kinds: type[PapertrayError] | int) -> dict[int | str, dict[str, A
             error: Exception = _EXAMPLES[kind]
         else:
             error = kind()
-        example: dict[str, Any] = json.loads(bytes(answer_to(error).body))
-        answer = found.setdefault(
-            example["status"],
+        answer = _answer_in(shape, error)
+        example: dict[str, Any] = json.loads(bytes(answer.body))
+        told = found.setdefault(
+            answer.status_code,
             {
-                "description": HTTPStatus(example["status"]).phrase,
-                "content": {
-                    MEDIA_TYPE: {
-                        "schema": {"$ref": "#/components/schemas/Problem"},
-                        "examples": {},
-                    }
-                },
+                "description": HTTPStatus(answer.status_code).phrase,
+                "content": {shape.media_type: {"schema": _schema_of(shape), "examples": {}}},
             },
         )
-        answer["content"][MEDIA_TYPE]["examples"][example["code"]] = {
-            "summary": example["title"],
+        code = error.code if isinstance(error, PapertrayError) else CODE_OF_STATUS[int(str(kind))]
+        told["content"][shape.media_type]["examples"][code] = {
+            "summary": code.replace("_", " ").capitalize(),
             "value": example,
         }
     return found
+
+
+def _schema_of(shape: ErrorShape) -> dict[str, Any]:
+    return {"$ref": "#/components/schemas/Problem"} if shape is V1 else {"type": "object"}
 
 
 _EXAMPLES: Final[Mapping[int, Exception]] = {
@@ -200,26 +179,26 @@ def errors_by_field(errors: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
     return found
 
 
-def _answer_to_http(error: HTTPException) -> Response:
+def _failure_of_http(error: HTTPException) -> Failure:
     status, detail = error.status_code, str(error.detail)
     if status == HTTPStatus.BAD_REQUEST:
         # The framework's word for a body that it could not take apart at all.
         what = "The body is not valid: it cannot be read as what its Content-Type says."
-        return problem(422, CODE_OF_STATUS[422], what, errors={"body": [detail]})
+        return Failure(422, CODE_OF_STATUS[422], what, {"body": [detail]})
     if detail == HTTPStatus(status).phrase:
         detail = {
             404: "There is nothing at this address. The addresses are listed at /openapi.json.",
             405: "This address does not know that method. The Allow header lists what it knows.",
         }.get(status, detail)
     code = CODE_OF_STATUS.get(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
-    return problem(status, code, detail, headers=error.headers)
+    return Failure(status, code, detail)
 
 
 def install(app: FastAPI) -> None:
-    """Let the app answer every error in the one shape."""
+    """Let the app answer every error in the shape of its surface."""
 
-    async def handle(_: Request, error: Exception) -> Response:
-        return answer_to(error)
+    async def handle(request: Request, error: Exception) -> Response:
+        return answer_to(error, request.url.path)
 
     for kind in ANSWERED:
         app.add_exception_handler(kind, handle)
@@ -248,7 +227,7 @@ class Incidents:
         except ANSWERED as error:  # raised outside of a route
             if started:
                 raise
-            await answer_to(error)(scope, receive, send)
+            await answer_to(error, scope["path"])(scope, receive, send)
         except Exception:  # the one place that may: here a mistake becomes an answer
             incident = secrets.token_hex(8)
             # The path of the route, not of the request: what is in an address may be personal.
@@ -256,11 +235,11 @@ class Incidents:
             log.exception("incident %s in %s %s", incident, scope["method"], route)
             if started:
                 raise  # all that is left is to break the connection, which the server does
-            answer = problem(
+            failure = Failure(
                 500,
                 PapertrayError.code,
                 "Something went wrong inside Papertray. Give the number of the incident to whoever"
-                " operates it: the log has the details.",
-                incident=incident,
+                f" operates it, {incident}: the log has the details.",
+                facts={"incident": incident},
             )
-            await answer(scope, receive, send)
+            await shape_of(scope["path"]).answer(failure)(scope, receive, send)

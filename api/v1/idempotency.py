@@ -2,10 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -16,6 +15,8 @@ from starlette.datastructures import UploadFile
 
 from api import problems
 from api.bodies import Upload, media_type, parts_of
+from api.error_shapes import JSON, shape_of
+from api.route import Answering
 from store.access import Caller
 from store.database import database
 from store.errors import InputError, KeyReusedError, RequestUnderWayError
@@ -36,9 +37,7 @@ _NOT_KEPT: Final = frozenset(
 )
 
 
-async def once(
-    request: Request, answer: Callable[[Request], Coroutine[Any, Any, Response]]
-) -> Response:
+async def once(request: Request, answer: Answering) -> Response:
     """Answer a request that has an Idempotency-Key.
 
     Args:
@@ -78,14 +77,12 @@ async def once(
     return response
 
 
-async def _answered(
-    request: Request, answer: Callable[[Request], Coroutine[Any, Any, Response]]
-) -> Response:
+async def _answered(request: Request, answer: Answering) -> Response:
     """The answer, errors included: they too are given again."""
     try:
         return await answer(request)
     except problems.ANSWERED as error:
-        return problems.answer_to(error)
+        return problems.answer_to(error, request.url.path)
 
 
 async def _digest(request: Request) -> str:
@@ -144,7 +141,7 @@ def _replay(earlier: IdempotencyRecord, record: IdempotencyRecord) -> Response:
     return Response(
         earlier.body,
         earlier.status,
-        media_type="application/json" if ok else problems.MEDIA_TYPE,
+        media_type=JSON if ok else shape_of(record.route).media_type,
         headers={REPLAYED: "true"},
     )
 

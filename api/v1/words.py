@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict
 
+from api.vocabulary import VOCABULARY, Standing
+from api.vocabulary import V1Word as Status
 from flows import verbs
 from flows.verbs import PROCESS, file_members, holder
 from store import models
@@ -18,20 +20,9 @@ from store.lifecycle import FINAL
 from store.settings import settings
 from store.states import State
 
-Status = Literal["pending", "processing", "completed", "failed"]
-
 STATUS: Final[Mapping[State, Status]] = {
-    State.QUEUED: "pending",
-    State.RUNNING: "processing",
-    State.IN_REVIEW: "processing",
-    State.AWAITING_EXPORT: "processing",
-    State.EXPORTING: "processing",
-    State.COMPLETED: "completed",
-    State.FILTERED: "completed",
-    State.DISCARDED: "failed",
-    State.FAILED: "failed",
-    State.TIMED_OUT: "failed",
-    State.CANCELED: "failed",
+    state: VOCABULARY[Standing.WAITING if state is State.IN_REVIEW else Standing(state.value)].v1
+    for state in State
 }
 """Four words for eleven states; `state` beside it has the exact one."""
 

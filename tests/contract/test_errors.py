@@ -56,7 +56,7 @@ def problem_in(answer: httpx.Response, status: int, code: str) -> dict[str, Any]
 
 async def test_an_unknown_address_is_a_404(client: Client):
     problem_in(await client.get("/v1/nothing"), 404, "not_found")
-    problem_in(await client.post("/v2/nothing"), 404, "not_found")
+    problem_in(await client.post("/v3/nothing"), 404, "not_found")
 
 
 async def test_an_address_with_a_slash_too_many_is_a_404_and_no_redirect(client: Client):
