@@ -38,6 +38,7 @@ class Standing(StrEnum):
 
     QUEUED = auto()
     RUNNING = auto()
+    ANSWERED = auto()  #: running; a person has completed its data, and the files are made
     WAITING = auto()  #: in review; nobody has been on it yet
     RELEASED = auto()  #: in review; somebody was on it and let it go
     CLAIMED = auto()  #: in review, and somebody is on it
@@ -76,6 +77,7 @@ VOCABULARY: Final[Mapping[Standing, Words]] = {
     # where it is             Prefect               Aluma                      Send AI       v1            Human Lambdas  Innodata  # noqa: E501  # a table
     Standing.QUEUED:          Words("SCHEDULED, PENDING", "queued", None,      "PROCESSING", "pending",    "new",         "running"),  # noqa: E501  # as above
     Standing.RUNNING:         Words("RUNNING",      "running", None,           "PROCESSING", "processing", "new",         "running"),  # noqa: E501  # as above
+    Standing.ANSWERED:        Words("RUNNING",      "running", None,           "PROCESSING", "processing", "completed",   "running"),  # noqa: E501  # as above
     Standing.WAITING:         Words("PAUSED",       _START, _VALIDATION,       "REVIEWING",  "processing", "new",         "blocked"),  # noqa: E501  # as above
     Standing.RELEASED:        Words("PAUSED",       _START, _VALIDATION,       "REVIEWING",  "processing", "open",        "blocked"),  # noqa: E501  # as above
     Standing.CLAIMED:         Words("PAUSED",       _COMPLETE, _VALIDATION,    "REVIEWING",  "processing", "in_progress", "blocked"),  # noqa: E501  # as above
@@ -90,11 +92,17 @@ VOCABULARY: Final[Mapping[Standing, Words]] = {
 }
 # fmt: on
 
-_IN_REVIEW: Final = frozenset({Standing.WAITING, Standing.RELEASED, Standing.CLAIMED})
+_PARTS: Final[Mapping[State, frozenset[Standing]]] = {
+    State.RUNNING: frozenset({Standing.RUNNING, Standing.ANSWERED}),
+    State.IN_REVIEW: frozenset({Standing.WAITING, Standing.RELEASED, Standing.CLAIMED}),
+}
+"""States in which tasks stand differently."""
 
 
 def standing_of(task: Task) -> Standing:
     """Where a task is now; a claim that ran out is none."""
+    if task.state is State.RUNNING:
+        return Standing.RUNNING if task.settled_at is None else Standing.ANSWERED
     if task.state is not State.IN_REVIEW:
         return Standing(task.state.value)
     if holder(task) is not None:
@@ -118,19 +126,26 @@ def is_called(wanted: Callable[[Words], bool]) -> ColumnElement[bool]:
 
 
 def _conditions(meant: set[Standing]) -> list[ColumnElement[bool]]:
-    if meant >= _IN_REVIEW:  # whoever is on it: the index of the states is enough
-        states = {State(one.value) for one in meant - _IN_REVIEW} | {State.IN_REVIEW}
-        return [col(Task.state).in_(sorted(states))]
+    # Where all of a state is meant, the index of the states is enough.
+    whole = {state for state in State if _standings_of(state) <= meant}
+    rest = meant.difference(*map(_standings_of, whole))
     at = now()
-    until, taken = col(Task.claimed_until), col(Task.claimed_at)
+    until, taken, settled = col(Task.claimed_until), col(Task.claimed_at), col(Task.settled_at)
     is_free = or_(until.is_(None), until < at)
-    of_review = {
+    further: dict[Standing, ColumnElement[bool]] = {
+        Standing.RUNNING: settled.is_(None),
+        Standing.ANSWERED: settled.is_not(None),
         Standing.WAITING: and_(is_free, taken.is_(None)),
         Standing.RELEASED: and_(is_free, taken.is_not(None)),
         Standing.CLAIMED: until >= at,
     }
-    states = sorted(State(one.value) for one in meant - _IN_REVIEW)
-    found = [col(Task.state).in_(states)] if states else []
+    found = [col(Task.state).in_(sorted(whole))] if whole else []
     return found + [
-        and_(col(Task.state) == State.IN_REVIEW, of_review[one]) for one in meant & _IN_REVIEW
+        and_(col(Task.state) == state, further[one])
+        for state, parts in _PARTS.items()
+        for one in parts & rest
     ]
+
+
+def _standings_of(state: State) -> frozenset[Standing]:
+    return _PARTS.get(state) or frozenset({Standing(state.value)})

@@ -39,7 +39,7 @@ from store.models import Activity, Delivery, Outbox, Task
 from store.retention import record_period
 from store.settings import settings
 from store.sqlite import empty_log
-from store.states import Actor, Event, State
+from store.states import Actor, Event
 
 log = logging.getLogger("papertray.erase")
 
@@ -47,8 +47,6 @@ ERASER: Final = Actor("retain", "system")
 
 BATCH: Final = 50
 """How many tasks are erased before the logs of the databases are emptied."""
-
-NOT_DONE: Final = (State.QUEUED, State.RUNNING, State.IN_REVIEW)
 
 LOOK_SECONDS: Final = 1.0
 """How often it is looked whether the time of a task has come."""
@@ -97,7 +95,7 @@ async def flush(caller: Caller, project: str) -> int:
             found, _ = await find_project(session, caller, project)
             query = visible(Task, caller).where(
                 col(Task.project_id) == found.id,
-                col(Task.state).in_(NOT_DONE),
+                col(Task.settled_at).is_(None),
                 or_(~col(Task.is_private), col(Task.owner_id) == caller.owner_id),
             )
             tasks = (await session.execute(query.limit(BATCH).with_for_update())).scalars().all()

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, event, insert, select
+from sqlalchemy import Connection, bindparam, event, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper
 from sqlmodel import col
@@ -102,7 +102,13 @@ def told(activity: Activity) -> dict[str, Any]:
 
 # Made once: every event asks it.
 _ENABLED_WEBHOOKS = select(col(Webhook.id), col(Webhook.code), col(Webhook.event_types)).where(
-    col(Webhook.organization_id) == bindparam("organization"), col(Webhook.disabled_at).is_(None)
+    col(Webhook.organization_id) == bindparam("organization"),
+    col(Webhook.disabled_at).is_(None),
+    or_(
+        col(Webhook.project_id).is_(None),
+        col(Webhook.project_id)
+        == select(col(Task.project_id)).where(col(Task.id) == bindparam("task")).scalar_subquery(),
+    ),
 )
 
 
@@ -116,7 +122,8 @@ def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activi
     """
     if activity.type not in EVENT_TYPES or activity.is_private:
         return
-    webhooks = connection.execute(_ENABLED_WEBHOOKS, {"organization": activity.organization_id})
+    about = {"organization": activity.organization_id, "task": activity.task_id}
+    webhooks = connection.execute(_ENABLED_WEBHOOKS, about)
     deliveries = [
         delivery_of(activity, webhook_id=webhook_id, lane=code).model_dump(exclude={"id"})
         for webhook_id, code, types in webhooks

@@ -122,7 +122,7 @@ async def advance(
             state=task.state.value,
             event=event.value,
         )
-    changes = {**_columns_after(task.state, target), **changes}
+    changes = {**_columns_after(task, target), **changes}
     changes["erase_after"] = await erase_time(session, task) if target in FINAL else None
     changed = await _write(session, task, state=target, **changes)
     activity = record(
@@ -138,10 +138,14 @@ async def advance(
     return changed
 
 
-def _columns_after(before: State, target: State) -> dict[str, Any]:
+def _columns_after(task: Task, target: State) -> dict[str, Any]:
     """What goes with every way into a state, whoever takes it."""
     columns: dict[str, Any] = {"finished_at": None}
-    if before in WAITING and target not in WAITING:
+    if target in {State.QUEUED, State.IN_REVIEW}:
+        columns["settled_at"] = None
+    elif target is not State.RUNNING:
+        columns["settled_at"] = task.settled_at or now()
+    if task.state in WAITING and target not in WAITING:
         columns |= {
             "claimed_by": None,
             "claimed_until": None,

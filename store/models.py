@@ -182,8 +182,25 @@ TURN: Final = (
 )
 """Whose turn it is among the tasks that wait for a person."""
 
-_WAITS: Final = text("state = 'in_review'")
-WAITING_ONLY: Final[Mapping[str, Any]] = {"sqlite_where": _WAITS, "postgresql_where": _WAITS}
+
+def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
+    """Which rows an index has."""
+    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
+
+
+def _kept(which: str) -> Mapping[str, Any]:
+    """Of tasks that are neither deleted nor private, those."""
+    both = f"{which} AND deleted_at IS NULL AND"
+    return _where(f"{both} is_private = 0", f"{both} NOT is_private")
+
+
+WAITING_ONLY: Final = _where("state = 'in_review'")
+ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
+SETTLED: Final = (
+    *("project_id", "settled_at", "code"),
+    *("created_at", "decided_by", "is_correct", "source", "handling_seconds"),
+)
+UNSETTLED: Final = ("project_id", "created_at", "code")
 
 
 class Task(SQLModel, table=True):
@@ -195,7 +212,11 @@ class Task(SQLModel, table=True):
         Index("ix_task_organization", "organization_id", "created_at", "code"),
         Index("ix_task_state", "organization_id", "state", "created_at", "code"),
         Index("ix_task_project", "organization_id", "project_id", "created_at", "code"),
-        Index("ix_task_finished", "organization_id", "project_id", "finished_at", "code"),
+        # What is done with, and what is not, of one project: a page far down such a list is
+        # found, and the rows of it are counted, in the index alone.
+        Index("ix_task_settled", *SETTLED, **_kept("settled_at IS NOT NULL")),
+        Index("ix_task_unsettled", *UNSETTLED, **_kept("settled_at IS NULL")),
+        Index("ix_task_private", "project_id", "settled_at", **ONLY_PRIVATE),
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
@@ -291,6 +312,8 @@ class Task(SQLModel, table=True):
     started_at: datetime | None = columns.later()
     review_since: datetime | None = columns.later()
     finished_at: datetime | None = columns.later()
+    settled_at: datetime | None = columns.later()
+    """Since when nobody is waited for: a person has completed its data, or it ended without."""
     deadline_at: datetime | None = columns.later(index=True)
     """When the whole task times out."""
     review_due_at: datetime | None = columns.later(index=True)
@@ -420,6 +443,10 @@ class Webhook(SQLModel, table=True):
     url: str
     event_types: list[str] = columns.json(list)
     """Types of the events it is told of; `*` for all."""
+    project_id: uuid.UUID | None = Field(default=None, foreign_key="project.id", index=True)
+    """Told only of tasks of this project, from when they are taken in; none: of everything."""
+    wording: str = ""
+    """Whose words what is sent has: a row of `flows/wordings.py`; empty: ours."""
     secret: str
     """Signs what is sent, so it cannot be kept as a hash."""
     previous_secret: str | None = None

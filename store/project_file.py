@@ -380,6 +380,8 @@ class ProjectFile(FieldsPart):
     """By which tasks name it."""
     title: str = ""
     """What people read; the name when omitted."""
+    description: str = Field(default="", max_length=10_000)
+    """What people who decide on its tasks should know."""
     document_type: TypeName = "document"
     """What its documents are called in the data, where they are all of one type."""
     names_outside: bool = False

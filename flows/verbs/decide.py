@@ -25,6 +25,7 @@ from store.finding import (
     field_values,
     project_file_of,
 )
+from store.ids import now
 from store.lifecycle import advance
 from store.models import Document, OutboxKind, Page, Task
 from store.project_file import UNKNOWN, ProjectFile
@@ -67,7 +68,14 @@ async def complete(
             if faults := faults_of(project.blocks, data, is_final=True):
                 raise FieldsInvalidError(fields=faults)
             return await _decide(
-                session, caller, task, Event.ANSWER, "complete", note, task_data=normal(data)
+                session,
+                caller,
+                task,
+                Event.ANSWER,
+                "complete",
+                note,
+                task_data=normal(data),
+                settled_at=now(),
             )
         for number, typed_in in by_document(values, document_number, documents).items():
             await write_values(session, task, project, typed_in, number)

@@ -20,7 +20,19 @@ from store.states import State
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "surfaces.md"
 
-HOLDING = {"nobody yet": "waiting", "nobody any more": "released", "somebody": "claimed"}
+HOLDING = {
+    "nobody yet": "waiting",
+    "nobody any more": "released",
+    "somebody": "claimed",
+    "somebody has completed it": "answered",
+}
+
+STATE_OF = {
+    Standing.ANSWERED: State.RUNNING,
+    Standing.WAITING: State.IN_REVIEW,
+    Standing.RELEASED: State.IN_REVIEW,
+    Standing.CLAIMED: State.IN_REVIEW,
+}
 
 
 def told() -> dict[Standing, Words]:
@@ -74,18 +86,19 @@ def test_a_run_ends_in_the_state_that_the_table_says():
 
 
 def test_the_native_words_are_those_of_the_table():
-    for state in State:
-        standing = Standing.WAITING if state is State.IN_REVIEW else Standing(state.value)
-        assert v1_words.STATUS[state] == VOCABULARY[standing].v1
+    for standing in Standing:
+        assert v1_words.STATUS[STATE_OF.get(standing) or State(standing.value)] == (
+            VOCABULARY[standing].v1
+        )
 
 
 def task_in(organization: Organization, standing: Standing) -> Task:
     """A task that stands so."""
-    in_review = {Standing.WAITING, Standing.RELEASED, Standing.CLAIMED}
     task = Task(
         organization_id=organization.id,
         operation="process",
-        state=State.IN_REVIEW if standing in in_review else State(standing.value),
+        state=STATE_OF.get(standing) or State(standing.value),
+        settled_at=now() if standing is Standing.ANSWERED else None,
     )
     if standing in {Standing.RELEASED, Standing.CLAIMED}:
         task.claimed_at = now() - timedelta(hours=1)
