@@ -19,7 +19,7 @@ from store.states import State
 class Organization(SQLModel, table=True):
     """A tenant: sees its own rows and no others."""
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     number: int = columns.number("organization")
     """The id where ids are whole numbers (wire/human-lambdas.md)."""
     name: str = Field(unique=True)
@@ -32,7 +32,7 @@ class User(SQLModel, table=True):
     __tablename__ = "user_account"  # pyright: ignore[reportAssignmentType]  # `user` is a reserved word in PostgreSQL
     __table_args__ = (UniqueConstraint("organization_id", "email"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     number: int = columns.number("user_account")
     """The id where ids are whole numbers (wire/human-lambdas.md)."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
@@ -49,7 +49,7 @@ class Team(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     name: str
     created_at: datetime = columns.time()
@@ -70,7 +70,7 @@ class Membership(SQLModel, table=True):
 class ApiKey(SQLModel, table=True):
     """A key of a program, a person or a team. Only its hash is kept."""
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     """Also the `client_id` of the OAuth client that the key may be."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     user_id: uuid.UUID | None = Field(default=None, foreign_key="user_account.id")
@@ -119,7 +119,7 @@ class Project(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     number: int = columns.number("project")
     """The id where ids are whole numbers (wire/human-lambdas.md)."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
@@ -137,7 +137,7 @@ class ProjectVersion(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("project_id", "number"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     project_id: uuid.UUID = Field(foreign_key="project.id")
     number: int
     source: str
@@ -150,7 +150,7 @@ class File(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("task_id", "role", "name"),)
 
-    id: str = Field(default_factory=lambda: f"file_{new_code()}", primary_key=True)
+    id: str = columns.made(lambda: f"file_{new_code()}", primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
     name: str
     blob: str
@@ -222,8 +222,8 @@ class Task(SQLModel, table=True):
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
     )
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
-    code: str = Field(default_factory=new_code, unique=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
+    code: str = columns.made(new_code, unique=True)
     """The variable part of the public id `task_<code>`."""
     number: int | None = Field(default=None, sa_type=BigInteger, unique=True, index=True)
     """The id where ids are whole numbers (wire/human-lambdas.md): that of the activity row which
@@ -242,7 +242,7 @@ class Task(SQLModel, table=True):
     name: str = ""
     parameters: dict[str, Any] = columns.json()
     """As the caller sent them, secrets masked."""
-    secrets: dict[str, Any] = Field(default_factory=dict, sa_type=Json, repr=False)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+    secrets: dict[str, Any] = columns.made(dict, sa_type=Json, repr=False)
     """The parameters that are masked: a password of a file. Kept here alone, where no answer and
     no run of Prefect has it, and erased when the task ends."""
     task_metadata: dict[str, Any] = columns.json()
@@ -353,7 +353,7 @@ class Document(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("task_id", "number"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE")
     number: int
     """1-based."""
@@ -376,7 +376,7 @@ class Page(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("task_id", "number"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE")
     number: int
     """1-based."""
@@ -394,7 +394,7 @@ class Page(SQLModel, table=True):
 class Collaboration(SQLModel, table=True):
     """A team or a person who sees a private task, and works on some of its steps."""
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE", index=True)
     team_id: uuid.UUID | None = Field(
         default=None, foreign_key="team.id", ondelete="CASCADE", index=True
@@ -417,7 +417,7 @@ class Activity(SQLModel, table=True):
 
     number: int | None = Field(default=None, primary_key=True)
     """Rises with every event; the order of events is the order of numbers."""
-    code: str = Field(default_factory=new_code, unique=True)
+    code: str = columns.made(new_code, unique=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     type: str = Field(index=True)
     """`task.completed` and so on."""
@@ -436,8 +436,8 @@ class Activity(SQLModel, table=True):
 class Webhook(SQLModel, table=True):
     """An address of an organization that is told of events."""
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
-    code: str = Field(default_factory=new_code, unique=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
+    code: str = columns.made(new_code, unique=True)
     """The variable part of the public id `webhook_<code>`."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
     url: str
@@ -485,7 +485,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (Index("ix_delivery_webhook", "webhook_id", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    code: str = Field(default_factory=new_code, unique=True)
+    code: str = columns.made(new_code, unique=True)
     """The variable part of the public id `delivery_<code>`."""
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     webhook_id: uuid.UUID | None = Field(default=None, foreign_key="webhook.id", ondelete="CASCADE")
@@ -548,7 +548,7 @@ class Outbox(SQLModel, table=True):
 class Worker(SQLModel, table=True):
     """A process that executes runs. It is alive while `seen_at` is fresh."""
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     name: str
     host: str
     pid: int
@@ -562,7 +562,7 @@ class IdempotencyRecord(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("organization_id", "route", "key"),)
 
-    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id")
     route: str
     key: str
