@@ -34,7 +34,7 @@ LIFECYCLE: Final[Mapping[tuple[State, Event], State]] = {
     (State.IN_REVIEW,        Event.TIME_OUT):      State.TIMED_OUT,        # nobody came in time
     (State.IN_REVIEW,        Event.CANCEL):        State.CANCELED,         # it was withdrawn
     (State.AWAITING_EXPORT,  Event.TAKE_EXPORT):   State.EXPORTING,        # a client fetches it
-    (State.AWAITING_EXPORT,  Event.FAIL):          State.FAILED,           # the client refuses it
+    (State.AWAITING_EXPORT,  Event.FAIL):          State.FAILED,           # its run is lost
     (State.AWAITING_EXPORT,  Event.TIME_OUT):      State.TIMED_OUT,        # nobody came in time
     (State.AWAITING_EXPORT,  Event.CANCEL):        State.CANCELED,         # it was withdrawn
     (State.EXPORTING,        Event.CONFIRM_EXPORT): State.RUNNING,         # the client has it

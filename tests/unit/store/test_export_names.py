@@ -82,5 +82,5 @@ def test_a_template_names_what_there_is() -> None:
     check_template("{task} {total}", {"total": True})
     with pytest.raises(ValueError, match=r"there is no `totl`; possible are `task`.*`total`"):
         check_template("{totl}", {"total": True})
-    with pytest.raises(ValueError, match="`lines` is a list of values"):
+    with pytest.raises(ValueError, match="`lines` is a list"):
         check_template("{lines}", {"lines": False})

@@ -137,6 +137,12 @@ def test_a_file_without_the_newer_keys_is_read_as_before() -> None:
         ("classify: {confidence_threshold: 2}", 18, "classify.confidence_threshold", "less than"),
         ("extract: {automation: predct}", 18, "extract.automation", "did you mean `predict`?"),
         ("a: &a [*a]", 18, "", "an alias stands inside of what it names"),
+        ("export: {to: a, pickup: true}", 18, "export", "not both"),
+        ("export: {name: 'a/{task}'}", 18, "export.name", "no file name can have this in it: /"),
+        ("export: {name: '{totl}'}", 1, "", "there is no `totl`; possible are `task`"),
+        ("export: {csv_rows: line_items}", 18, "export.csv_rows", "did you mean `line_item`?"),
+        ("limits: {max_file_size: large}", 18, "limits.max_file_size", "integer"),
+        ("limits: {file_types: [doc]}", 18, "limits.file_types.0", "possible are `pdf`"),
     ],
 )
 def test_what_would_be_right_is_told(more: str, line: int, key: str, message: str) -> None:
@@ -144,6 +150,19 @@ def test_what_would_be_right_is_told(more: str, line: int, key: str, message: st
     assert found[1].startswith(key)
     assert message in found[2]
     assert found[0] == line
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("export: {formats: [json, pdf]}", "data has no pages"),
+        ("export: {name: '{rows}'}", "`rows` is a list"),
+        ("limits: {max_pages: 1}", "without effect on `blocks`, leave out: limits"),
+    ],
+)
+def test_what_data_cannot_have_is_refused(more: str, message: str) -> None:
+    blocks = "blocks: [{name: a, type: text}, {name: rows, type: list, of: text}]"
+    assert message in problem_of(f"name: moderation\n{blocks}\n{more}\n")[2]
 
 
 def test_what_asks_a_person_is_refused_where_nobody_is_to_be_asked() -> None:
