@@ -16,9 +16,11 @@ from store.models import (
     Collaboration,
     Delivery,
     File,
+    Folder,
     Project,
     Task,
     Team,
+    Upload,
     User,
     Webhook,
 )
@@ -96,7 +98,20 @@ class Caller:
             )
 
 
-Owned = TypeVar("Owned", Task, File, Project, Activity, Webhook, Delivery, User, Team, ApiKey)
+Owned = TypeVar(
+    "Owned",
+    Task,
+    File,
+    Project,
+    Activity,
+    Webhook,
+    Delivery,
+    User,
+    Team,
+    ApiKey,
+    Upload,
+    Folder,
+)
 
 
 def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
@@ -127,6 +142,18 @@ def _of_projects(caller: Caller) -> tuple[ColumnElement[bool], ...]:
     return (gone.is_(None), or_(team.is_(None), team.in_(caller.team_ids)))
 
 
+def _of_uploads(caller: Caller) -> tuple[ColumnElement[bool], ...]:
+    return (_is_in_seen(Upload.project_id, caller),)
+
+
+def _of_folders(caller: Caller) -> tuple[ColumnElement[bool], ...]:
+    return (_is_in_seen(Folder.project_id, caller),)
+
+
+def _is_in_seen(project_id: Any, caller: Caller) -> ColumnElement[bool]:
+    return exists().where(col(Project.id) == project_id, *_of_projects(caller))
+
+
 def _of_activities(caller: Caller) -> tuple[ColumnElement[bool], ...]:
     """Those of deleted tasks are seen on: they tell that there was a task."""
     if _is_operator(caller):
@@ -151,6 +178,8 @@ _RULES: Final[Mapping[type[Any], Callable[[Caller], tuple[ColumnElement[bool], .
     File: _of_files,
     Project: _of_projects,
     Activity: _of_activities,
+    Upload: _of_uploads,
+    Folder: _of_folders,
 }
 """What must be true of rows beside that they are of the organization."""
 

@@ -32,6 +32,8 @@ EVENT_TYPES: Final = (
     "task.filtered",
     "task.unlocked",
     "task.exported",
+    "upload.in_review",
+    "upload.processed",
 )
 """What programs are told of. The history of a task has more: who saved what, each step."""
 
@@ -62,7 +64,7 @@ def record(
         actor: who did it.
         task: the task it happened to; or else
         organization_id: whose it is, and
-        subject: the public id of what it happened to.
+        subject: the public id of what it happened to, where that is not the task.
         reason: in words; no text of a document.
         data: further facts; no text of a document.
         is_private: whether it is about what only its owner sees; of a task that is known.
@@ -71,7 +73,7 @@ def record(
         The row; it has its number once it is flushed.
     """
     if task is not None:
-        organization_id, subject = task.organization_id, task.public_id
+        organization_id, subject = task.organization_id, subject or task.public_id
         is_private = task.is_private
     if organization_id is None:
         raise TypeError("an activity belongs to a task or to an organization")

@@ -19,6 +19,7 @@ from store.models import (
     IdempotencyRecord,
     Page,
     Task,
+    Upload,
 )
 
 _OF_THE_ACTIVITY: Final = frozenset({"state", "round", "operation"})
@@ -76,6 +77,7 @@ async def scrub_task(session: AsyncSession, task: Task) -> None:
             result={"error": ERASED, "details": {"code": code}} if code else {},
         )
     )
+    await _scrub_upload(session, task)
     happened = select(Activity).where(col(Activity.task_id) == task.id)
     for activity in (await session.execute(happened)).scalars():
         activity.reason = ""
@@ -83,6 +85,24 @@ async def scrub_task(session: AsyncSession, task: Task) -> None:
     await session.flush()
     await scrub_deliveries(session, col(Activity.task_id) == task.id)
     await scrub_answers(session, task.organization_id, [task.public_id], since=task.created_at)
+
+
+async def _scrub_upload(session: AsyncSession, task: Task) -> None:
+    """Take the content out of the upload of a task, once none of its tasks has any more."""
+    upload = await session.get(Upload, task.upload_id) if task.upload_id else None
+    if upload is None:
+        return
+    await scrub_answers(
+        session, upload.organization_id, [upload.public_id], since=upload.created_at
+    )
+    has_content = exists().where(
+        col(Task.organization_id) == upload.organization_id,
+        col(Task.upload_id) == upload.id,
+        col(Task.input_file_id).is_not(None),
+    )
+    await session.execute(
+        update(Upload).where(col(Upload.id) == upload.id, ~has_content).values(name="", meta=[])
+    )
 
 
 async def scrub_deliveries(session: AsyncSession, *of: ColumnElement[bool]) -> None:
@@ -207,6 +227,15 @@ async def _is_used(session: AsyncSession, file: File) -> bool:
 
 
 async def forget_task(session: AsyncSession, task: Task) -> None:
-    """Remove the record of a task: its row, what happened to it, and who was told."""
+    """Remove the record of a task: its row, what happened to it, and who was told.
+
+    The last task of an upload takes it along.
+    """
     await session.execute(delete(Activity).where(col(Activity.task_id) == task.id))
     await session.execute(delete(Task).where(col(Task.id) == task.id))
+    if task.upload_id is not None:
+        left = exists().where(
+            col(Task.organization_id) == task.organization_id,
+            col(Task.upload_id) == task.upload_id,
+        )
+        await session.execute(delete(Upload).where(col(Upload.id) == task.upload_id, ~left))

@@ -13,6 +13,7 @@ from store.ids import now
 from store.models import Task
 from store.retention import erase_time
 from store.states import Actor, Event, State
+from store.uploads import note_change, part_of
 
 # fmt: off
 LIFECYCLE: Final[Mapping[tuple[State, Event], State]] = {
@@ -124,6 +125,7 @@ async def advance(
         )
     changes = {**_columns_after(task, target), **changes}
     changes["erase_after"] = await erase_time(session, task) if target in FINAL else None
+    before = part_of(task)  # the row may be read anew into the same object
     changed = await _write(session, task, state=target, **changes)
     activity = record(
         session,
@@ -135,6 +137,7 @@ async def advance(
     )
     if target in FINAL:
         await call_back(session, changed, activity)
+    await note_change(session, before, changed, actor)
     return changed
 
 

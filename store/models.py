@@ -145,6 +145,51 @@ class ProjectVersion(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
+INBOX: Final = "inbox"
+"""Where an upload is until it is done with, or somebody moves it."""
+
+
+class Folder(SQLModel, table=True):
+    """A place for uploads of a project, beside those that every project has."""
+
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
+    code: str = columns.made(new_code, unique=True)
+    """The variable part of the public id `folder_<code>`."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    project_id: uuid.UUID = Field(foreign_key="project.id")
+    name: str
+    created_at: datetime = columns.time()
+
+
+class Upload(SQLModel, table=True):
+    """Files that were sent together; each is the input of a task of its own."""
+
+    __table_args__ = (Index("ix_upload_project", "project_id", "created_at", "code"),)
+
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
+    code: str = columns.made(new_code, unique=True)
+    """The variable part of the public id `upl_<code>`."""
+    organization_id: uuid.UUID = Field(foreign_key="organization.id")
+    project_id: uuid.UUID = Field(foreign_key="project.id")
+    team_id: uuid.UUID | None = Field(default=None, foreign_key="team.id", ondelete="SET NULL")
+    """The team at whose address it was sent."""
+    name: str = ""
+    """As its sender calls it; empty: it is called like its first file."""
+    meta: list[dict[str, Any]] = columns.json(list)
+    """What its sender wants to keep with it: `{name, value}` each, in order."""
+    folder: str = INBOX
+    """Where it is: one of the folders of every project, or the code of another."""
+    created_at: datetime = columns.time()
+    updated_at: datetime = columns.time()
+
+    @property
+    def public_id(self) -> str:
+        """The id at every address."""
+        return f"upl_{self.code}"
+
+
 class File(SQLModel, table=True):
     """Bytes that came in or that a task made."""
 
@@ -196,6 +241,7 @@ def _kept(which: str) -> Mapping[str, Any]:
 
 WAITING_ONLY: Final = _where("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
+ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
 SETTLED: Final = (
     *("project_id", "settled_at", "code"),
     *("created_at", "decided_by", "is_correct", "source", "handling_seconds"),
@@ -220,6 +266,8 @@ class Task(SQLModel, table=True):
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
+        # Of an upload: small, since few tasks are of one.
+        Index("ix_task_upload", "organization_id", "upload_id", **ONLY_UPLOADED),
     )
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -239,6 +287,8 @@ class Task(SQLModel, table=True):
     """`process` for a task of a project, else the name of an operation."""
     project_id: uuid.UUID | None = Field(default=None, foreign_key="project.id")
     project_version_id: uuid.UUID | None = Field(default=None, foreign_key="projectversion.id")
+    upload_id: uuid.UUID | None = Field(default=None, foreign_key="upload.id")
+    """What its file was sent with; none: it was sent alone."""
     name: str = ""
     parameters: dict[str, Any] = columns.json()
     """As the caller sent them, secrets masked."""
