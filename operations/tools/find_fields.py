@@ -13,6 +13,7 @@ from operations.tools.find_table import find_table
 from operations.tools.label_places import Labels, Place, Row, is_under, rows_of, without_colon
 from operations.tools.layout import around
 from operations.tools.page_text import PageText
+from operations.tools.tidy_words import tidied
 from operations.tools.value_types import plain_value, read_as, spans_of
 from operations.tools.values import CURRENCY, Custom, Reading, custom_of
 from store.fields import Box, FieldType, FieldValue, PageWords, Word
@@ -107,6 +108,7 @@ def find_fields(
         LimitExceededError: a pattern or template takes too long.
         InputError: a template is not one that invoice2data takes.
     """
+    pages = tidied(pages)
     rows = rows_of(pages)
     text = "\n".join(" ".join(word.text for word in row.words) for row in rows)
     labels = Labels(rows, {field.name: field.labels for field in fields})

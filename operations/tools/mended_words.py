@@ -11,13 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operations.tools.label_places import WordIndex, bare
+from operations.tools.tidy_words import STRAY_EDGES
 from store.fields import PageWords, Word
 from store.templates import patterns_of
-
-_STRAY_EDGES = re.compile(
-    r"^[=_~|\u00a6\u2018\u2019\u201c\u201d\u201e'`\u00b4\"\u00ab\u00bb<>^\\\u2122]+|[=_~|\u00a6<>^\\\u2122]+$"
-)
-"""What OCR sees in specks, rules and signs of other fonts: quotes too, but for inches."""
 
 _PARTED = re.compile(r"(?<=[$€£¥₹])(?=\d)|(?<=\d[.,]\d\d)(?=[A-Za-z]+$)")
 """Between an amount and what belongs to it, where OCR sees no space: `$ 9`, `1.00 kg`."""
@@ -112,7 +108,7 @@ def mended(
     texts: dict[int, str] = {}
     guessed: set[int] = set()
     for word in (word for page in pages for word in page.words):
-        said = _STRAY_EDGES.sub("", word.text)
+        said = STRAY_EDGES.sub("", word.text)
         known = nearest.get(bare(said))
         if known and word.confidence < _CLEAR:
             said = _written_as(said, known)

@@ -29,7 +29,11 @@ _TEXT_INK_RATIOS = (0.05, 0.5)
 
 _MIN_WIDTH_RATIO = 0.9
 _GAP_RATIO = 0.9
-"""In heights of the line: what is narrower is a line or a speck, what is nearer one word."""
+"""In heights of the line: what is wider is a word, what is nearer is of the same."""
+
+_DIGIT_WIDTH = 0.12
+_DIGIT_HEIGHT = 0.45
+"""In heights of the line: what is smaller is a speck, a dot or a comma."""
 
 _MAX_LINE_RATIO = 0.1
 """A line higher than this part of the page is none."""
@@ -43,6 +47,12 @@ _FAINT_CONTRAST = 24
 _BAR_LEVEL = 110
 _BAR_CONTRAST = 60
 """What is darker is a bar; letters on it are lighter by so many levels."""
+
+_WORTH = 0.3
+"""What was missed and is less sure than this is left out: a speck, a rule, a stamp."""
+
+_OVER_RATIO = 0.3
+"""Of the smaller of two words: they are two readings of the same."""
 
 _PART_RATIO = 0.7
 """Of the width of a word: what is wider is the word, read otherwise."""
@@ -75,10 +85,11 @@ def missed_text(page: Image.Image, words: Sequence[Word]) -> Image.Image | None:
     rest = Image.new("L", page.size, 255)
     whole: list[_Band] = []
     for band, line in _bands(page, words):
-        runs = list(_runs(_without_words(page, band, words)))
+        strip = _without_words(page, band, words)
+        runs = [run for run in _runs(strip) if _is_wide(run, strip) or _is_digit(run, band, page)]
         if runs:
-            left = min(0.0 + runs[0][0], *(word.box[0] for word in line))
-            right = max(0.0 + runs[-1][1], *(word.box[2] for word in line))
+            left = min(runs[0][0] - 4.0, *(word.box[0] for word in line))
+            right = max(runs[-1][1] + 4.0, *(word.box[2] for word in line))
             box = max(round(left), 0), band[1], min(round(right), page.width), band[3]
             rest.paste(page.crop(box), (box[0], box[1]))
             whole.append(box)
@@ -86,6 +97,32 @@ def missed_text(page: Image.Image, words: Sequence[Word]) -> Image.Image | None:
     for box, is_light in faint:
         rest.paste(_black_on_white(page.crop(box), is_light=is_light), (box[0], box[1]))
     return rest if whole or faint else None
+
+
+def doubted(words: Sequence[Word]) -> list[Word]:
+    """The words, without confidence where they lie over each other: a line was read twice."""
+    by_place = sorted(range(len(words)), key=lambda n: words[n].box[0])
+    over: set[int] = set()
+    open_: list[int] = []
+    for n in by_place:
+        left = words[n].box[0]
+        open_ = [other for other in open_ if words[other].box[2] > left]
+        for other in open_:
+            if _shared(words[n].box, words[other].box) > _OVER_RATIO:
+                over |= {n, other}
+        open_.append(n)
+    return [
+        word.model_copy(update={"confidence": 0.0}) if n in over else word
+        for n, word in enumerate(words)
+    ]
+
+
+def _shared(one: Box, other: Box) -> float:
+    """How much of the smaller of two boxes is in both, 0..1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    least = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return max(width, 0) * max(height, 0) / max(least, 1)
 
 
 def with_missed(words: Sequence[Word], found: Sequence[Word]) -> list[Word]:
@@ -99,7 +136,8 @@ def with_missed(words: Sequence[Word], found: Sequence[Word]) -> list[Word]:
     new = [
         word
         for word in found
-        if word.confidence >= _SURE
+        if word.confidence >= _WORTH
+        and any(letter.isalnum() for letter in word.text)
         and all(
             other.confidence < _SURE or _is_part(other, word)
             for other in words
@@ -139,9 +177,10 @@ def _faint_lines(page: Image.Image, words: Sequence[Word]) -> Iterator[tuple[_Ba
     paper = np.asarray(cv2.blur(half, (_SURROUNDINGS, _SURROUNDINGS)), dtype=np.uint8)
     faint = np.asarray(cv2.subtract(paper, half) >= _FAINT_CONTRAST)
     light = np.asarray(cv2.subtract(half, paper) >= _BAR_CONTRAST) & (paper <= _BAR_LEVEL)
-    for letters, read, is_light in ((faint, words, False), (light, sure, True)):
+    read = [word for word in words if word.confidence > 0]
+    for letters, known, is_light in ((faint, read, False), (light, sure, True)):
         ink = letters.astype(np.uint8)
-        for word in read:
+        for word in known:
             margin = round((word.box[3] - word.box[1]) / 8)
             left, top, right, bottom = (max(round(side / 2), 0) for side in word.box)
             ink[max(top - margin, 0) : bottom + margin, max(left - margin, 0) : right + margin] = 0
@@ -222,13 +261,13 @@ def _without_words(page: Image.Image, band: _Band, words: Sequence[Word]) -> Ima
     margin = strip.height // 8
     for word in words:
         left, top, right, bottom = word.box
-        if top < band[3] and bottom > band[1]:
+        if top < band[3] and bottom > band[1] and word.confidence > 0:
             draw.rectangle((left - margin, top - band[1], right + margin, bottom - band[1]), 255)
     return strip
 
 
 def _runs(strip: Image.Image) -> Iterator[tuple[int, int]]:
-    """Left and right ends of what looks like text in a line."""
+    """Left and right ends of what is narrow or looks like text in a line."""
     ink = strip.point([255 if level < _INK_LEVEL else 0 for level in range(256)])
     height = strip.height
     density = ink.reduce((1, height)).tobytes()
@@ -240,6 +279,26 @@ def _runs(strip: Image.Image) -> Iterator[tuple[int, int]]:
         left, right = inked[start], inked[n - 1] + 1
         covered = sum(density[left:right]) / 255 / (right - left)
         low, high = _TEXT_INK_RATIOS
-        if right - left >= _MIN_WIDTH_RATIO * height and low <= covered <= high:
-            yield max(left - 4, 0), min(right + 4, strip.width)
+        if low <= covered <= high or right - left < _MIN_WIDTH_RATIO * height:
+            yield left, right
         start = n
+
+
+def _is_wide(run: tuple[int, int], strip: Image.Image) -> bool:
+    return run[1] - run[0] >= _MIN_WIDTH_RATIO * strip.height
+
+
+def _is_digit(run: tuple[int, int], band: _Band, page: Image.Image) -> bool:
+    """Whether this may be a letter by itself: as high as one, and no rule that goes on."""
+    height = band[3] - band[1]
+    margin = height // 3
+    top, bottom = max(band[1] - margin, 0), min(band[3] + margin, page.height)
+    pixels = np.asarray(page.crop((run[0], top, run[1], bottom))) < _INK_LEVEL
+    (rows,) = np.nonzero(pixels.any(axis=1))
+    return (
+        run[1] - run[0] >= _DIGIT_WIDTH * height
+        and len(rows) > 0
+        and rows[0] > 0
+        and rows[-1] < bottom - top - 1
+        and rows[-1] - rows[0] >= _DIGIT_HEIGHT * height
+    )

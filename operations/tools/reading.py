@@ -23,7 +23,7 @@ from operations.tools.file_type import PDF, readable_type
 from operations.tools.invisible_text import LayerPlace, write_layer
 from operations.tools.job import page_done
 from operations.tools.layout import arranged
-from operations.tools.missed_text import missed_text, with_missed
+from operations.tools.missed_text import doubted, missed_text, with_missed
 from operations.tools.scanned_page import own_scale
 from operations.tools.text_layer import (
     SCAN_COVER_RATIO,
@@ -322,8 +322,8 @@ def _upright(pictures: _Pictures, attempt: _Attempt, orders: Orders) -> tuple[_P
 
 def _completed(attempts: Sequence[_Attempt], orders: Orders) -> list[list[Word]]:
     """The words of pages, with those that were left out at first."""
-    words = [attempt.words for attempt in attempts]
-    rests = [missed_text(attempt.page, attempt.words) for attempt in attempts]
+    words = [doubted(attempt.words) for attempt in attempts]
+    rests = [missed_text(attempt.page, some) for attempt, some in zip(attempts, words, strict=True)]
     missed = [(n, rest) for n, rest in enumerate(rests) if rest is not None]
     if not missed:
         return words

@@ -157,6 +157,18 @@ def _by_checksum(
     return spans
 
 
+_ibans = _by_checksum(IBAN, read_iban, iban_fault)
+_codes_like_vat_ids = _by_checksum(VAT_ID, lambda text: read_vat_id(text, ""), vat_id_fault)
+
+
+def _vat_ids(part: ValuePart, text: str) -> Iterator[tuple[int, int]]:
+    """Both begin with a country; what is an IBAN is no VAT id."""
+    accounts = [span for span in _ibans(part, text) if not iban_fault(text[slice(*span)])]
+    for start, end in _codes_like_vat_ids(part, text):
+        if not any(first <= start < last for first, last in accounts):
+            yield start, end
+
+
 def _choices(part: ValuePart, text: str) -> Iterator[tuple[int, int]]:
     words = sorted((w for o in part.options for w in _words_of(o)), key=len, reverse=True)
     pattern = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words)
@@ -179,8 +191,8 @@ _FINDERS: Final[
     FieldType.CHOICE: _choices,
     FieldType.EMAIL: _by(EMAIL),
     FieldType.PHONE: lambda part, text: find_phones(text, part.country),
-    FieldType.IBAN: _by_checksum(IBAN, read_iban, iban_fault),
-    FieldType.VAT_ID: _by_checksum(VAT_ID, lambda text: read_vat_id(text, ""), vat_id_fault),
+    FieldType.IBAN: _ibans,
+    FieldType.VAT_ID: _vat_ids,
     FieldType.LIST: _whole,
     FieldType.TABLE: _whole,
 }

@@ -13,7 +13,7 @@ from operations import read_pages
 from operations.read_pages import ReadPagesParams
 from operations.tools import tesseract
 from operations.tools.clean_page import straightened, useful_factor, without_grain
-from operations.tools.missed_text import with_missed
+from operations.tools.missed_text import doubted, with_missed
 from store.fields import PageWords, Word
 
 LINES = [
@@ -92,6 +92,39 @@ async def test_faint_print_and_white_letters_on_a_bar_are_read(tmp_path: Path, o
     assert len(boxes) == len(set(boxes))
 
 
+async def test_a_digit_by_itself_is_read_and_a_rule_is_none(tmp_path: Path, out: Path) -> None:
+    page = Image.new("L", (1700, 1300), 255)
+    draw = ImageDraw.Draw(page)
+    font = ImageFont.load_default(34)
+    goods = ("Copper pipe", "Angle valve", "Delivery", "Fitting on site", "Wall plugs")
+    for n in range(15):
+        for x, text in ((100, goods[n % 5]), (940, str(1 + n % 9)), (1400, f"{7 * n}.50")):
+            draw.text((x, 100 + 76 * n), text, fill=0, font=font)
+    for x in (60, 880, 1640):
+        draw.line((x, 80, x, 1250), fill=0, width=4)
+    source = tmp_path / "page.png"
+    page.save(source, dpi=(200, 200))
+    result = await read_pages.fn(source, ReadPagesParams(dpi=200), folder=out)
+    read = PageWords.model_validate_json((out / result.pages[0].words_file).read_bytes())
+    scale = read.width_pixels / 1700
+    digits = [w.text for w in read.words if 920 * scale < w.box[0] < 1000 * scale]
+    assert digits == [str(1 + n % 9) for n in range(15)]
+    assert not [w.text for w in read.words if set(w.text) <= set("|I!l_")]
+
+
+def test_words_that_lie_over_each_other_are_not_believed() -> None:
+    words = [
+        Word(text=text, box=(left, 10, right, 30), confidence=0.9)
+        for text, left, right in (
+            ("Due", 0, 40),
+            ("dat", 50, 80),
+            ("cate", 62, 90),
+            ("May", 99, 140),
+        )
+    ]
+    assert [word.confidence for word in doubted(words)] == [0.9, 0.0, 0.0, 0.9]
+
+
 def test_what_was_read_again_stands_for_the_part_of_a_word_and_for_nothing_that_is_sure() -> None:
     def word(text: str, left: float, right: float, confidence: float = 0.9) -> Word:
         return Word(text=text, box=(left, 10, right, 30), confidence=confidence)
@@ -99,7 +132,7 @@ def test_what_was_read_again_stands_for_the_part_of_a_word_and_for_nothing_that_
     read = [word("Rate", 100, 140), word("nt", 270, 290), word("x7", 400, 440, 0.3)]
     again = [word("Amount", 220, 291), word("Rafe", 101, 141), word("17", 401, 439)]
     assert [one.text for one in with_missed(read, again)] == ["Rate", "Amount", "17"]
-    assert with_missed(read, [word("17", 401, 439, 0.5)]) == read
+    assert with_missed(read, [word("17", 401, 439, 0.2)]) == read
 
 
 def test_large_print_is_shrunk_and_small_print_is_not() -> None:
