@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.public_http import PublicHttp
-from flows.webhooks import body_of, events_of, headers_of, secrets_of
+from flows.webhooks import events_of, headers_of, secrets_of
+from flows.wordings import body_for
 from store.activity import record
 from store.database import database
 from store.errors import AddressError
@@ -337,7 +338,7 @@ class Deliverer:
                     until=row.until,
                     url=webhook.url if webhook else row.url or "",
                     event_id=f"event_{event.code}",
-                    body=body_of(event, row.sequence),
+                    body=await body_for(session, webhook, event, row.sequence),
                     secrets=secrets_of(webhook, now()) if webhook else (),
                 )
             )

@@ -22,7 +22,7 @@ from store.activity import ALL_TYPES, EVENT_TYPES, TRIED_FOR, delivery_of, recor
 from store.database import database
 from store.errors import ConflictError, InputError, LimitExceededError, NotFoundError
 from store.ids import now
-from store.models import Activity, Delivery, DeliveryOutcome, Webhook
+from store.models import Activity, Delivery, DeliveryOutcome, Project, Webhook
 
 MOST_WEBHOOKS: Final = 50
 """Of one organization: each event of it is sent so often at most."""
@@ -81,14 +81,70 @@ async def create_webhook(
         secret=_new_secret(),
     )
     async with database().writing() as session:
-        mine = visible(Webhook, caller).with_only_columns(func.count())
-        if (await session.execute(mine)).scalar_one() >= MOST_WEBHOOKS:
-            raise LimitExceededError(
-                f"There are {MOST_WEBHOOKS} webhooks already. Delete one that is not needed.",
-                limit=MOST_WEBHOOKS,
+        return await _add(session, caller, webhook)
+
+
+async def _add(session: AsyncSession, caller: Caller, webhook: Webhook) -> Webhook:
+    mine = visible(Webhook, caller).with_only_columns(func.count())
+    if (await session.execute(mine)).scalar_one() >= MOST_WEBHOOKS:
+        raise LimitExceededError(
+            f"There are {MOST_WEBHOOKS} webhooks already. Delete one that is not needed.",
+            limit=MOST_WEBHOOKS,
+        )
+    session.add(webhook)
+    _note(session, caller, webhook, "webhook.created")
+    return webhook
+
+
+async def webhook_of(
+    session: AsyncSession, caller: Caller, project: Project, wording: str
+) -> Webhook | None:
+    """The one webhook of a project that is told in these words, where a surface has such."""
+    query = visible(Webhook, caller).where(
+        col(Webhook.project_id) == project.id, col(Webhook.wording) == wording
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def set_webhook_of(
+    caller: Caller, project: Project, wording: str, *, url: str, event_types: Sequence[str]
+) -> Webhook | None:
+    """Say where the one webhook of a project is that is told in these words.
+
+    Args:
+        caller: who sees the project.
+        project: of whose tasks it is told.
+        wording: a row of `flows/wordings.py`.
+        url: where to; empty: nobody is to be told any more.
+        event_types: of EVENT_TYPES.
+
+    Raises:
+        AddressError, InputError, LimitExceededError: as above.
+    """
+    async with database().writing() as session:
+        # Locked: of two that come at once, the second finds what the first has made.
+        await session.get_one(Project, project.id, with_for_update=True)
+        webhook = await webhook_of(session, caller, project, wording)
+        if not url:
+            if webhook is not None:
+                await session.delete(webhook)
+                _note(session, caller, webhook, "webhook.deleted")
+            return None
+        if webhook is None:
+            webhook = Webhook(
+                organization_id=caller.organization_id,
+                project_id=project.id,
+                wording=wording,
+                url=check_url(url),
+                event_types=_known(event_types),
+                secret=_new_secret(),
             )
-        session.add(webhook)
-        _note(session, caller, webhook, "webhook.created")
+            return await _add(session, caller, webhook)
+        webhook.url = check_url(url)
+        webhook.disabled_at = webhook.resting_until = None
+        webhook.disabled_reason = ""
+        webhook.updated_at = now()
+        _note(session, caller, webhook, "webhook.changed")
     return webhook
 
 

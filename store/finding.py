@@ -47,6 +47,23 @@ async def find_task(
     return task
 
 
+async def find_task_numbered(
+    session: AsyncSession, caller: Caller, project: Project, number: int
+) -> Task:
+    """The task of that number, of a project that the caller sees.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(Task, caller).where(
+        col(Task.number) == number, col(Task.project_id) == project.id
+    )
+    task = (await session.execute(query)).scalar_one_or_none()
+    if task is None:
+        raise NotFoundError("There is no task with that id.", id=number)
+    return task
+
+
 async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File:
     """The file of that id.
 
@@ -68,16 +85,42 @@ async def find_project(
     Raises:
         NotFoundError: there is none, or the caller may not see it.
     """
-    query = (
-        visible(Project, caller)
-        .where(col(Project.name) == name)
-        .join(ProjectVersion, col(ProjectVersion.id) == col(Project.current_version_id))
-        .add_columns(ProjectVersion)
-    )
+    query = _projects(caller).where(col(Project.name) == name)
     found = (await session.execute(query)).tuples().one_or_none()
     if found is None:
         raise NotFoundError(f"There is no project named {name!r}.", project=name)
     return found
+
+
+async def find_project_numbered(
+    session: AsyncSession, caller: Caller, number: int
+) -> tuple[Project, ProjectVersion]:
+    """The project of that number, and its version in force.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = _projects(caller).where(col(Project.number) == number)
+    found = (await session.execute(query)).tuples().one_or_none()
+    if found is None:
+        raise NotFoundError("There is no project with that id.", project=number)
+    return found
+
+
+async def projects_of(
+    session: AsyncSession, caller: Caller
+) -> Sequence[tuple[Project, ProjectVersion]]:
+    """All projects that the caller sees, the oldest first, and their versions in force."""
+    query = _projects(caller).order_by(col(Project.number))
+    return (await session.execute(query)).tuples().all()
+
+
+def _projects(caller: Caller) -> Select[tuple[Project, ProjectVersion]]:
+    return (
+        visible(Project, caller)
+        .join(ProjectVersion, col(ProjectVersion.id) == col(Project.current_version_id))
+        .add_columns(ProjectVersion)
+    )
 
 
 async def find_user(session: AsyncSession, caller: Caller, wanted: str) -> User:

@@ -26,12 +26,14 @@ from flows.verbs.files import (
 )
 from flows.verbs.judging import audit, comment
 from flows.verbs.projects import install_project, must_not_exceed, must_take
+from flows.verbs.queues import MAX_TITLE_CHARACTERS, change_queue, create_queue
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
 from flows.verbs.values import field_key, save
 
 __all__ = [
     "ARRANGE",
     "MAX_NAME_CHARACTERS",
+    "MAX_TITLE_CHARACTERS",
     "PROCESS",
     "UNSEEN",
     "Arranged",
@@ -43,12 +45,14 @@ __all__ = [
     "begin_again",
     "cancel",
     "cancel_export",
+    "change_queue",
     "claim",
     "collaborate",
     "collaborations_of",
     "comment",
     "complete",
     "complete_export",
+    "create_queue",
     "delete_file",
     "discard",
     "end_task",

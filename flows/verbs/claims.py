@@ -61,6 +61,7 @@ async def _give(
         task,
         activity,
         caller.actor,
+        data={"to": to} if to != caller.actor.name else None,
         claimed_by=to,
         claimed_until=until,
         claimed_at=task.claimed_at if renewed else now(),
@@ -69,7 +70,11 @@ async def _give(
 
 
 async def next_task(
-    caller: Caller, project: str | None = None, *, held_first: bool = False
+    caller: Caller,
+    project: str | None = None,
+    *,
+    held_first: bool = False,
+    untouched_first: bool = False,
 ) -> Task | None:
     """Claim the task whose turn it is; None when there is none for the caller.
 
@@ -79,6 +84,7 @@ async def next_task(
         caller: who wants to decide.
         project: only of this one.
         held_first: give the caller what it holds already, if it holds something.
+        untouched_first: what nobody has held yet goes before all that was given back.
     """
     async with database().writing() as session:
         query = visible(Task, caller).where(_WAITS, sees_task(caller, REVIEW))
@@ -90,7 +96,10 @@ async def next_task(
             col(Task.priority).desc(), due.is_(None), due, col(Task.created_at)
         ).limit(1)
         until, at = col(Task.claimed_until), now()
-        wanted = [query.where(or_(until.is_(None), until < at))]
+        free = query.where(or_(until.is_(None), until < at))
+        wanted = [free]
+        if untouched_first:
+            wanted.insert(0, free.where(col(Task.claimed_at).is_(None)))
         if held_first:
             wanted.insert(0, query.where(until >= at, col(Task.claimed_by) == caller.actor.name))
         for one in wanted:
@@ -171,12 +180,23 @@ def holder(task: Task, at: datetime | None = None) -> str | None:
     return task.claimed_by
 
 
-async def find_task_to_review(session: AsyncSession, caller: Caller, public_id: str) -> Task:
-    """The task, locked, which waits for a person, of whom the caller may be the one."""
+async def find_task_to_review(
+    session: AsyncSession, caller: Caller, public_id: str, *, must_hold: bool = False
+) -> Task:
+    """The task, locked, which waits for a person, of whom the caller may be the one.
+
+    Args:
+        session: inside a write transaction.
+        caller: who wants to work on it.
+        public_id: of the task.
+        must_hold: it is not enough that nobody else holds it.
+    """
     task = await find_task(session, caller, public_id, lock=True)
     await require_step(session, caller, task, REVIEW)
     must_wait(task)
     must_not_be_held_by_another(caller, task)
+    if must_hold and holder(task) is None:
+        raise NotClaimedError
     return task
 
 

@@ -40,6 +40,7 @@ async def complete(
     document_number: int = 1,
     *,
     documents: Mapping[int, Mapping[str, Any]] | None = None,
+    must_hold: bool = False,
 ) -> Task:
     """Decide that the data is right, of all documents; the task goes on.
 
@@ -50,6 +51,7 @@ async def complete(
         note: kept with the task.
         document_number: which document they are of, 1-based.
         documents: last corrections of further documents, by their numbers.
+        must_hold: refuse while nobody holds the task, too.
 
     Raises:
         FieldsInvalidError: it is not; `fields` in the details has each field's reason, and
@@ -57,11 +59,12 @@ async def complete(
         IllegalTransitionError: the task does not wait for a person.
         AlreadyDecidedError: another decided first.
         AlreadyClaimedError: another holds it.
+        NotClaimedError: nobody holds it, and the caller must.
         NotFoundError: there is no document of that number.
         ConflictError: it was opened again and is still being read.
     """
     async with changing() as session:
-        task = await find_task_to_review(session, caller, public_id)
+        task = await find_task_to_review(session, caller, public_id, must_hold=must_hold)
         project = await project_file_of(session, task)
         if project.blocks:
             data = with_values(project, task, values or {})

@@ -20,14 +20,22 @@ from store.models import File, Project, ProjectVersion
 from store.project_file import ProjectFile, parse_project_file, refused
 
 
-async def install_project(caller: Caller, source: str) -> tuple[Project, ProjectVersion]:
+async def install_project(
+    caller: Caller, source: str, *, must_be_new: bool = False
+) -> tuple[Project, ProjectVersion]:
     """Make a project from a project file, or give an existing one a new version.
 
     Tasks under way keep the version they were made with. One that was deleted comes back.
 
+    Args:
+        caller: whose project it is.
+        source: the project file.
+        must_be_new: refuse when there is, or was, a project of that name.
+
     Raises:
         ProjectFileError: the file is not valid, or it exports to where this server does not.
-        ConflictError: a team that the caller is not in has a project of that name.
+        ConflictError: a team that the caller is not in has a project of that name, or anybody
+            where it must be new.
     """
     content = parse_project_file(source)
     if content.export.to:
@@ -45,6 +53,8 @@ async def install_project(caller: Caller, source: str) -> tuple[Project, Project
             project = Project(organization_id=caller.organization_id, name=content.name)
             session.add(project)
             await session.flush()
+        elif must_be_new:
+            raise _taken(project)
         elif project.deleted_at is not None:
             project.deleted_at, project.team_id = None, None
         else:
@@ -126,4 +136,8 @@ def must_take(project: ProjectFile, given: str) -> None:
 async def _must_see(session: AsyncSession, caller: Caller, project: Project) -> None:
     query = visible(Project, caller).where(col(Project.id) == project.id)
     if (await session.execute(query)).first() is None:
-        raise ConflictError("There is a project of that name. Take another.", project=project.name)
+        raise _taken(project)
+
+
+def _taken(project: Project) -> ConflictError:
+    return ConflictError("There is a project of that name. Take another.", project=project.name)

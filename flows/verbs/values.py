@@ -30,6 +30,7 @@ async def save(
     document_number: int = 1,
     *,
     documents: Mapping[int, Mapping[str, Any]] | None = None,
+    must_hold: bool = False,
 ) -> Task:
     """Keep values that a person typed, valid or not, without deciding.
 
@@ -39,15 +40,17 @@ async def save(
         values: of the fields of one document, or of the blocks of a task of data.
         document_number: which document, 1-based.
         documents: values of further documents, by their numbers.
+        must_hold: refuse while nobody holds the task, too.
 
     Raises:
         IllegalTransitionError: the task does not wait for a person.
         AlreadyClaimedError: another holds it.
+        NotClaimedError: nobody holds it, and the caller must.
         FieldsInvalidError: a name is no field of the document, or no block that may be changed.
         NotFoundError: there is no document of that number.
     """
     async with database().writing() as session:
-        task = await find_task_to_review(session, caller, public_id)
+        task = await find_task_to_review(session, caller, public_id, must_hold=must_hold)
         project = await project_file_of(session, task)
         told: list[str] = []
         data = task.task_data

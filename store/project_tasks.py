@@ -1,0 +1,142 @@
+"""The tasks of one project in two lists: those that are done with, and those that are not.
+
+Pages are named by how many rows are before them, however many that are. Which rows are on a page,
+and how many there are, is read off an index alone (`ix_task_settled`, `ix_task_unsettled`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from store.access import Caller, sees_task
+from store.models import Project, Task
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a list."""
+
+    count: int
+    """How many the whole list has."""
+    tasks: Sequence[Task]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Which of the tasks that are done with; None: any."""
+
+    since: datetime | None = None
+    """Settled then or later."""
+    before: datetime | None = None
+    decided_by: str | None = None
+    source: str | None = None
+    is_correct: bool | None = None
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What must be true of them."""
+        settled = col(Task.settled_at)
+        wanted: list[ColumnElement[bool] | None] = [
+            settled.is_not(None),
+            None if self.since is None else settled >= self.since,
+            None if self.before is None else settled < self.before,
+            None if self.decided_by is None else col(Task.decided_by) == self.decided_by,
+            None if self.source is None else col(Task.source) == self.source,
+            None if self.is_correct is None else col(Task.is_correct).is_(self.is_correct),
+        ]
+        return [one for one in wanted if one is not None]
+
+
+_UNSETTLED: Final = col(Task.settled_at).is_(None)
+
+
+async def settled_tasks(
+    session: AsyncSession,
+    caller: Caller,
+    project: Project,
+    wanted: Settled,
+    *,
+    limit: int,
+    offset: int,
+) -> Page:
+    """A page of the tasks that are done with, those settled last first.
+
+    Args:
+        session: any.
+        caller: who sees the project.
+        project: whose tasks.
+        wanted: which of them.
+        limit: how many rows at most.
+        offset: how many rows are before them.
+    """
+    order, conditions = (col(Task.settled_at), col(Task.code)), wanted.conditions
+    lists = await lists_of(session, caller, project, *conditions)
+    return await _page(session, lists, order, newest_first=True, limit=limit, offset=offset)
+
+
+async def unsettled_tasks(
+    session: AsyncSession, caller: Caller, project: Project, *, limit: int, offset: int
+) -> Page:
+    """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
+    order = (col(Task.created_at), col(Task.code))
+    lists = await lists_of(session, caller, project, _UNSETTLED)
+    return await _page(session, lists, order, newest_first=False, limit=limit, offset=offset)
+
+
+async def count_unsettled(session: AsyncSession, caller: Caller, project: Project) -> int:
+    """How many tasks of a project are not done with."""
+    return await _count(session, await lists_of(session, caller, project, _UNSETTLED))
+
+
+async def lists_of(
+    session: AsyncSession, caller: Caller, project: Project, *conditions: ColumnElement[bool]
+) -> list[Select[tuple[Task]]]:
+    """The tasks of a project that the caller sees, in lists of which each has an index.
+
+    Who sees a project sees all of its tasks but the private ones (`store/access.py`), which are
+    few: whether there are any is asked before they are looked for.
+    """
+    of = (col(Task.project_id) == project.id, col(Task.deleted_at).is_(None))
+    lists = [select(Task).where(*of, *conditions, ~col(Task.is_private))]
+    private = exists().where(col(Task.project_id) == project.id, col(Task.is_private))
+    if (await session.execute(select(private))).scalar_one():
+        theirs = sees_task(caller)
+        lists.append(select(Task).where(*of, *conditions, col(Task.is_private), theirs))
+    return lists
+
+
+async def _count(session: AsyncSession, lists: Sequence[Select[tuple[Task]]]) -> int:
+    counts = [one.with_only_columns(func.count()) for one in lists]
+    return sum([(await session.execute(one)).scalar_one() for one in counts])
+
+
+async def _page(
+    session: AsyncSession,
+    lists: Sequence[Select[tuple[Task]]],
+    order: tuple[Any, Any],
+    *,
+    newest_first: bool,
+    limit: int,
+    offset: int,
+) -> Page:
+    count = await _count(session, lists)
+    length = min(limit, count - offset)
+    if length <= 0:
+        return Page(count, [])
+    # A page in the second half is counted from the end: the last one costs what the first does.
+    is_from_end = offset > count // 2
+    skipped = count - offset - length if is_from_end else offset
+    falls = newest_first != is_from_end
+    keys = union_all(*(one.with_only_columns(*order) for one in lists)).subquery()
+    sort = [column.desc() if falls else column.asc() for column in keys.columns]
+    codes = select(keys.columns[1]).order_by(*sort).limit(length).offset(skipped)
+    found = (await session.execute(codes)).scalars().all()
+    rows = (await session.execute(select(Task).where(col(Task.code).in_(found)))).scalars()
+    by_code = {task.code: task for task in rows}
+    in_order = [by_code[code] for code in found if code in by_code]
+    return Page(count, in_order[::-1] if is_from_end else in_order)
