@@ -176,7 +176,7 @@ async def _result(run: TaskRun, project: ProjectFile) -> dict[str, Any]:
     )
     outcome["generated_files"] = told_of(run, files)
     if project.export.to:
-        outcome["exported_files"] = [names[file.blob] for file in files]
+        outcome["exported_files"] = [names[file.blob] for file in files if file.blob in names]
     return outcome
 
 

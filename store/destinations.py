@@ -88,6 +88,11 @@ class Destination:
             yield found
         except ExportFailedError:
             raise
+        except ImportError as error:
+            raise ExportFailedError(
+                f"The package for the place of the files is missing where the task runs: {error}.",
+                url_scheme=self._scheme,
+            ) from None
         except Exception as error:
             # Each file system has errors of its own (botocore's, paramiko's), some of them no
             # OSError. Their messages name the file, and so values: only the kind is told on.

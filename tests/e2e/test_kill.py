@@ -1,7 +1,9 @@
 """kill -9 of worker, Prefect server and API at each step of a task's life; then all is right."""
 
 import contextlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +101,51 @@ def test_killed_while_files_are_made(papertray: Installation, part: str) -> None
         )
     papertray.kill(part)
     is_as_it_should_be(papertray, task)
+
+
+def test_killed_while_files_get_to_their_folder_each_is_there_once(
+    papertray: Installation,
+) -> None:
+    papertray.install(_exporting("outgoing", "name: '{number}', to: outgoing"))
+    numbers = [f"EX-{n}" for n in range(4)]
+    tasks = [papertray.submit(invoice(number=number), "outgoing") for number in numbers]
+    folder = papertray.home / "exports/outgoing"
+    wait_until(lambda: bool(_files(folder)), 120, lambda: "nothing comes")
+    papertray.kill("worker")
+    for task in tasks:
+        done = papertray.until(task, "completed", "failed", "in_review", seconds=RECOVERY_SECONDS)
+        assert done["state"] == "completed", done
+        assert papertray.events(task).count("task.exported") == 1
+    endings = ("csv", "json", "pdf")
+    assert _files(folder) == sorted(f"{number}.{end}" for number in numbers for end in endings)
+    for number in numbers:
+        data = json.loads((folder / f"{number}.json").read_bytes())
+        assert data["documents"][0]["fields"]["number"]["value"] == number
+        assert (folder / f"{number}.pdf").read_bytes().rstrip().endswith(b"%%EOF")
+
+
+def _exporting(name: str, how: str) -> str:
+    formats = "  formats: [json, csv, pdf]\n"
+    return project(name).replace(formats, f"{formats}  {how.replace(', ', f'{chr(10)}  ')}\n")
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_killed_while_a_client_fetches_the_files(papertray: Installation) -> None:
+    papertray.install(_exporting("fetched", "pickup: true"))
+    task = papertray.submit(invoice(), "fetched")
+    papertray.until(task, "awaiting_export")
+    papertray.until_run(task, "Suspended")
+    offer = papertray.api.post(f"/tasks/{task}/export/start").json()
+    papertray.kill("worker")
+    for file in offer["files"]:
+        assert papertray.api.get(f"/files/{file['id']}/download").status_code == 200
+    assert papertray.api.post(f"/tasks/{task}/export/complete").status_code == 200
+    is_as_it_should_be(papertray, task)
+    outputs = papertray.api.get(f"/tasks/{task}/outputs").json()["data"]
+    assert {file["id"] for file in outputs} == {file["id"] for file in offer["files"]}
 
 
 def test_no_process_of_the_killed_is_left(papertray: Installation) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import known_implementations
 
 from store.destinations import Destination
 from store.errors import AddressError, ExportFailedError
@@ -139,12 +140,16 @@ async def test_what_goes_wrong_is_told_without_the_name_of_the_file(
     assert not (home / "exports/invoices" / PART).exists()
 
 
-async def test_a_file_system_that_is_not_installed_is_told_of(
+async def test_a_file_system_that_is_not_there_is_told_of(
     home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allow(monkeypatch, "nonsense://x")
+    allow(monkeypatch, "nonsense://x", "lost://x")
     with pytest.raises(ExportFailedError, match="does not take them: ValueError"):
         Destination("nonsense://x/y").put(source, "a.pdf", PART)
+    register = {"class": "not_installed.FileSystem", "err": "Install lostfs to access it"}
+    monkeypatch.setitem(known_implementations, "lost", register)
+    with pytest.raises(ExportFailedError, match="Install lostfs"):
+        Destination("lost://x/y").put(source, "a.pdf", PART)
 
 
 async def test_on_a_server_of_files_one_is_renamed_when_it_is_whole(
