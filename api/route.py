@@ -1,6 +1,6 @@
-"""What every address of a surface does before its own work: who asks."""
+"""What every address of a surface does before its own work: who asks, in what form, which time."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from fastapi import Request
@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from api.auth import Spelling, authenticate
-
-Answering = Callable[[Request], Awaitable[Response]]
+from api.bodies import require_media_type
+from api.idempotency import HEADER, Answering, once
 
 
 class SurfaceRoute(APIRoute):
@@ -37,5 +37,11 @@ class SurfaceRoute(APIRoute):
         return handle
 
     async def respond(self, request: Request, answer: Answering) -> Response:
-        """What the surface does for every request of a known caller."""
+        """Take a POST in a form that the address describes, and do it once."""
+        if request.method != "POST":
+            return await answer(request)
+        described: dict[str, Any] = (self.openapi_extra or {}).get("requestBody", {})
+        require_media_type(request, frozenset(described.get("content", {"application/json": {}})))
+        if HEADER in request.headers:
+            return await once(request, answer)
         return await answer(request)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from api.v1.idempotency import ABANDONED, KEPT
+from api.idempotency import ABANDONED, KEPT
 from store.database import database
 from store.ids import now
 from store.models import IdempotencyRecord

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -16,12 +17,13 @@ from starlette.datastructures import UploadFile
 from api import problems
 from api.bodies import Upload, media_type, parts_of
 from api.error_shapes import JSON, shape_of
-from api.route import Answering
 from store.access import Caller
 from store.database import database
 from store.errors import InputError, KeyReusedError, RequestUnderWayError
 from store.ids import now
 from store.models import IdempotencyRecord
+
+Answering = Callable[[Request], Awaitable[Response]]
 
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = "Idempotent-Replayed"
