@@ -5,10 +5,13 @@ from pathlib import Path
 
 from operations.pdf_params import RewritingParams, admitted
 from operations.registry import MadeFiles, operation, page_counter
-from operations.tools.assembly import Part, pages_at_once, write_parts
+from operations.tools.assembly import Part, write_parts
 from operations.tools.child import in_child, spread
 from operations.tools.reading import file_stem
 from operations.tools.scratch import scratch_folder
+
+_PAGES_AT_ONCE = 250
+"""A page takes a millisecond, opening a document up to a second: a child writes many."""
 
 
 class SplitParams(RewritingParams):
@@ -34,6 +37,6 @@ async def split(source: Path, params: SplitParams, *, folder: Path) -> SplitResu
         async def write(some: Sequence[Part]) -> None:
             await in_child(write_parts, facts.path, some, folder, each_page=one_more)
 
-        at_once = pages_at_once(facts.path.stat().st_size, count)
-        await spread(write, [parts[n : n + at_once] for n in range(0, count, at_once)])
+        chunks = range(0, count, _PAGES_AT_ONCE)
+        await spread(write, [parts[n : n + _PAGES_AT_ONCE] for n in chunks])
     return SplitResult(files=[part.file for part in parts], page_count=count)

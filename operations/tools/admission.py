@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
-import pikepdf
 from pydantic import BaseModel
 
 from operations.tools import pdf
@@ -88,8 +87,5 @@ def admit(path: Path, folder: Path, password: str | None, access: Access) -> pdf
             detected=found,
             accepted=[PDF],
         )
-    facts = pdf.examine(path, folder, password)
-    if access is Access.REWRITE:
-        with pdf.damage_is_ours(), pikepdf.open(facts.path, suppress_warnings=True) as document:
-            check_signatures(document)
-    return facts
+    signatures = check_signatures if access is Access.REWRITE else None
+    return pdf.examine(path, folder, password, also=signatures)

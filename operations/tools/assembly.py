@@ -26,7 +26,7 @@ from operations.tools.outline import (
     kept_bookmarks,
     write_bookmarks,
 )
-from operations.tools.page_labels import Label, labels_of, plain_labels, write_labels
+from operations.tools.page_labels import Label, labels_of, plain_label, write_labels
 from operations.tools.signatures import remove_signatures
 
 _OF_THE_DOCUMENT = (Name.Lang, Name.OutputIntents, Name.PageLayout, Name.ViewerPreferences)
@@ -53,12 +53,10 @@ def opened(path: Path) -> Iterator[Source]:
     Raises:
         DamagedFileError: it cannot be opened, or read to where it is needed.
     """
-    # Not mapped into memory: of many large files that would be more than a child may have.
-    stream = pikepdf.AccessMode.stream
-    with (
-        pdf.damage_is_ours(),
-        pikepdf.open(path, access_mode=stream, suppress_warnings=True) as document,
-    ):
+    # Of a document that is opened by itself pikepdf keeps all that was copied in memory
+    # (`QPDF::setImmediateCopyFrom`); of that of a job it is read when the copy is written.
+    job = pikepdf.Job(["pikepdf", "--no-warn", str(path), "-"])
+    with pdf.damage_is_ours(), job.create_pdf() as document:
         yield Source(document)
 
 
@@ -80,12 +78,13 @@ class Assembly:
             page_indices: 0-based, each once.
         """
         first = len(self._labels)
-        for index in page_indices:
-            # It warns of what is mended below: fields and links.
-            with warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning):
-                self.pdf.pages.append(source.pages[index])
-            page_done()
-        pages = [self.pdf.pages[n] for n in range(first, first + len(page_indices))]
+        there = self.pdf.pages
+        # It warns of what is mended below: fields and links.
+        with warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning):
+            for index in page_indices:
+                there.append(source.pages[index])
+                page_done()
+        pages = [there[n] for n in range(first, first + len(page_indices))]
         new_indices = {index: first + n for n, index in enumerate(page_indices)}
         for index, page in zip(page_indices, pages, strict=True):
             self._mend_annotations(source, source.pages[index], page, new_indices)
@@ -93,8 +92,8 @@ class Assembly:
         carry_layers(self.pdf, source.pdf)
         is_whole = len(page_indices) == len(source.pages)
         self._bookmarks += kept_bookmarks(source.bookmarks, new_indices, is_whole=is_whole)
-        labels = source.labels or plain_labels(len(source.pages))
-        self._labels += [labels[index] for index in page_indices]
+        labels = source.labels
+        self._labels += [labels[n] if labels else plain_label(n) for n in page_indices]
         self._has_labels = self._has_labels or source.labels is not None
 
     def _mend_annotations(
@@ -161,21 +160,6 @@ class Part:
     """Name of the file."""
     page_numbers: list[int]
     """1-based, each once."""
-
-
-_BYTES_AT_ONCE = 16 * 2**20
-_MOST_PAGES_AT_ONCE = 256
-"""A page takes some milliseconds, opening a document up to a second."""
-
-
-def pages_at_once(size_bytes: int, page_count: int) -> int:
-    """How many pages of a document one child should write into files of their own.
-
-    pikepdf keeps the streams of every page that was copied until the document is closed
-    (`QPDF::setImmediateCopyFrom`), so these are bounded.
-    """
-    page_bytes = max(size_bytes // page_count, 1)
-    return min(max(_BYTES_AT_ONCE // page_bytes, 1), _MOST_PAGES_AT_ONCE)
 
 
 def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:

@@ -3,12 +3,15 @@
 Source: ISO 32000-1, 12.3.2 (destinations) and 12.3.3 (document outline).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, String
 
+from operations.tools.trees import names_in
 from store.errors import LimitExceededError
 
 _MAX_DEPTH = 64
@@ -40,9 +43,33 @@ class Bookmark:
     """The URI that it leads to instead."""
     look: Mapping[str, bytes]
     is_open: bool
-    children: Sequence["Bookmark"]
+    below: "Level"
     page_indices: frozenset[int]
     """Of the pages that it and those below it lead to."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Bookmarks beside each other."""
+
+    bookmarks: Sequence[Bookmark] = ()
+
+    @cached_property
+    def _positions(self) -> Mapping[int, Sequence[int]]:
+        """Where those are that lead to a page, or of which one below them does."""
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        for position, bookmark in enumerate(self.bookmarks):
+            for index in bookmark.page_indices:
+                found[index].append(position)
+        return found
+
+    def leading_to(self, page_indices: Set[int]) -> Sequence[Bookmark]:
+        """Those that lead to one of these pages, or have one below them that does."""
+        if len(page_indices) >= len(self.bookmarks):
+            return [one for one in self.bookmarks if not one.page_indices.isdisjoint(page_indices)]
+        # A long document has thousands of them, and each of its pages may get a file of its own.
+        at = {position for index in page_indices for position in self._positions.get(index, ())}
+        return [self.bookmarks[position] for position in sorted(at)]
 
 
 class Destinations:
@@ -53,8 +80,7 @@ class Destinations:
         self._page_indices = page_indices
         self._legacy = pdf.Root.get(Name.Dests)
         names = pdf.Root.get(Name.Names)
-        tree = names.get(Name.Dests) if isinstance(names, Dictionary) else None
-        self._tree = pikepdf.NameTree(tree) if isinstance(tree, Dictionary) else None
+        self._tree = names.get(Name.Dests) if isinstance(names, Dictionary) else None
 
     def of(self, link: pikepdf.Object) -> Place | None:
         """Where a bookmark or a link leads; None where it is no page of the document."""
@@ -65,7 +91,7 @@ class Destinations:
                 return None
             given = action.get(Name.D)
         if isinstance(given, String):
-            given = self._named(str(given))
+            given = self._named.get(str(given))
         elif isinstance(given, Name):
             given = self._legacy.get(given) if isinstance(self._legacy, Dictionary) else None
         if isinstance(given, Dictionary):
@@ -78,8 +104,9 @@ class Destinations:
         view = b" ".join(_written(part) for part in list(given)[1:])
         return Place(index, view or b"/Fit")
 
-    def _named(self, name: str) -> object:
-        return self._tree[name] if self._tree is not None and name in self._tree else None
+    @cached_property
+    def _named(self) -> Mapping[str, object]:
+        return names_in(self._tree)
 
     def _index_of(self, page: object) -> int | None:
         if isinstance(page, Dictionary):
@@ -95,7 +122,7 @@ def destination(page: pikepdf.Page, view: bytes) -> Array:
     return Array([page.obj, *rest])
 
 
-def bookmarks_of(pdf: pikepdf.Pdf, destinations: Destinations) -> list[Bookmark]:
+def bookmarks_of(pdf: pikepdf.Pdf, destinations: Destinations) -> Level:
     """The outline of a document.
 
     Raises:
@@ -104,7 +131,7 @@ def bookmarks_of(pdf: pikepdf.Pdf, destinations: Destinations) -> list[Bookmark]
     root = pdf.Root.get(Name.Outlines)
     seen: set[tuple[int, int]] = set()
 
-    def level(parent: pikepdf.Object, depth: int) -> list[Bookmark]:
+    def level(parent: pikepdf.Object, depth: int) -> Level:
         found: list[Bookmark] = []
         item = parent.get(Name.First)
         # An item that comes again would be read for ever.
@@ -119,14 +146,12 @@ def bookmarks_of(pdf: pikepdf.Pdf, destinations: Destinations) -> list[Bookmark]
                 )
             found.append(_bookmark(item, destinations, level(item, depth + 1)))
             item = item.get(Name.Next)
-        return found
+        return Level(found)
 
-    return level(root, 1) if isinstance(root, Dictionary) else []
+    return level(root, 1) if isinstance(root, Dictionary) else Level()
 
 
-def _bookmark(
-    item: Dictionary, destinations: Destinations, children: Sequence[Bookmark]
-) -> Bookmark:
+def _bookmark(item: Dictionary, destinations: Destinations, below: Level) -> Bookmark:
     title, action, count = item.get(Name.Title), item.get(Name.A), item.get(Name.Count)
     address = action.get(Name.URI) if isinstance(action, Dictionary) else None
     place = destinations.of(item)
@@ -137,31 +162,28 @@ def _bookmark(
         address=bytes(address) if isinstance(address, String) else None,
         look={str(key): _written(item[key]) for key in _LOOK_KEYS if key in item},
         is_open=isinstance(count, int) and count > 0,
-        children=children,
-        page_indices=frozenset(own).union(*(child.page_indices for child in children)),
+        below=below,
+        page_indices=frozenset(own).union(*(one.page_indices for one in below.bookmarks)),
     )
 
 
 def kept_bookmarks(
-    bookmarks: Iterable[Bookmark], new_indices: Mapping[int, int], *, is_whole: bool
-) -> list[Bookmark]:
+    level: Level, new_indices: Mapping[int, int], *, is_whole: bool
+) -> Sequence[Bookmark]:
     """The bookmarks that lead to pages which are kept, and those above them.
 
     Args:
-        bookmarks: of the source.
+        level: of the source.
         new_indices: the index of each kept page, by that which it had.
         is_whole: all pages are kept, and so are bookmarks that lead to none.
     """
     kept: list[Bookmark] = []
-    wanted = new_indices.keys()
-    for bookmark in bookmarks:
-        if not is_whole and bookmark.page_indices.isdisjoint(wanted):
-            continue
-        children = kept_bookmarks(bookmark.children, new_indices, is_whole=is_whole)
+    for bookmark in level.bookmarks if is_whole else level.leading_to(new_indices.keys()):
+        below = Level(kept_bookmarks(bookmark.below, new_indices, is_whole=is_whole))
         place = bookmark.place
         index = new_indices.get(place.page_index) if place else None
         moved = replace(place, page_index=index) if place and index is not None else None
-        kept.append(replace(bookmark, place=moved, children=children))
+        kept.append(replace(bookmark, place=moved, below=below))
     return kept
 
 
@@ -181,10 +203,10 @@ def write_bookmarks(pdf: pikepdf.Pdf, bookmarks: Sequence[Bookmark]) -> None:
             if n:
                 item.Prev = items[n - 1]
                 items[n - 1].Next = item
-            below = write(item, bookmark.children)
-            if below:
-                item.Count = below if bookmark.is_open else -below
-                seen += below if bookmark.is_open else 0
+            seen_below = write(item, bookmark.below.bookmarks)
+            if seen_below:
+                item.Count = seen_below if bookmark.is_open else -seen_below
+                seen += seen_below if bookmark.is_open else 0
         if items:
             parent.First, parent.Last = items[0], items[-1]
         return seen

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pikepdf
 from pikepdf import Array, Dictionary, Name, String
 
+from operations.tools.trees import numbers_in
+
 
 @dataclass(frozen=True)
 class Label:
@@ -31,7 +33,7 @@ def labels_of(pdf: pikepdf.Pdf) -> list[Label] | None:
     tree = pdf.Root.get(Name.PageLabels)
     if not isinstance(tree, Dictionary):
         return None
-    ranges = dict(pikepdf.NumberTree(tree).items())
+    ranges = numbers_in(tree)
     labels: list[Label] = []
     current = Label("/D", b"", 0)
     for index in range(len(pdf.pages)):
@@ -49,9 +51,9 @@ def labels_of(pdf: pikepdf.Pdf) -> list[Label] | None:
     return labels
 
 
-def plain_labels(page_count: int) -> list[Label]:
-    """What the pages of a document without labels are called: 1, 2, 3."""
-    return [Label("/D", b"", number) for number in range(1, page_count + 1)]
+def plain_label(page_index: int) -> Label:
+    """What a page of a document without labels is called: 1, 2, 3."""
+    return Label("/D", b"", page_index + 1)
 
 
 def write_labels(pdf: pikepdf.Pdf, labels: Sequence[Label]) -> None:

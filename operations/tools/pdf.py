@@ -70,7 +70,13 @@ class PdfFacts:
     """Width and height of each page in points, as it is seen: cropped and turned."""
 
 
-def examine(path: Path, folder: Path, password: str | None = None) -> PdfFacts:
+def examine(
+    path: Path,
+    folder: Path,
+    password: str | None = None,
+    *,
+    also: Callable[[pikepdf.Pdf], None] | None = None,
+) -> PdfFacts:
     """Look whether a PDF can be worked on, before any work.
 
     Args:
@@ -78,6 +84,7 @@ def examine(path: Path, folder: Path, password: str | None = None) -> PdfFacts:
         folder: where a repaired or unlocked copy may be put.
         password: that opens it, of its user or its owner. All further work is on the unlocked
             copy and needs none.
+        also: what else is looked at, where more is done with the file than to show it.
 
     Raises:
         EncryptedFileError: it needs a password, or another one.
@@ -94,14 +101,14 @@ def examine(path: Path, folder: Path, password: str | None = None) -> PdfFacts:
         if error.err_code in _PASSWORD_ERRORS:
             raise EncryptedFileError(reason="password_missing") from error
     else:
-        _check_contents(path)
+        _check_structure(path, also)
         return facts
     repaired = _repaired(path, folder)
     try:
         facts = PdfFacts(repaired, _sizes(repaired))
     except (pypdfium2.PdfiumError, NoPagesError) as error:
         raise DamagedFileError from error
-    _check_contents(repaired)
+    _check_structure(repaired, also)
     return facts
 
 
@@ -182,22 +189,30 @@ def _repaired(path: Path, folder: Path) -> Path:
     return target
 
 
-def _check_contents(path: Path) -> None:
-    """Look whether the contents of a page would fill the memory when they are unpacked."""
+def _check_structure(path: Path, also: Callable[[pikepdf.Pdf], None] | None) -> None:
     try:
-        with pikepdf.open(path, suppress_warnings=True) as pdf:
-            for number, page in enumerate(pdf.pages, 1):
-                contents = page.obj.get("/Contents")
-                streams = contents if isinstance(contents, pikepdf.Array) else [contents]
-                sizes = (_unpacked_size(s) for s in streams if isinstance(s, pikepdf.Stream))
-                if sum(sizes) > _MAX_CONTENT_BYTES:
-                    raise LimitExceededError(
-                        f"Page {number} unpacks to more than {_MAX_CONTENT_BYTES} bytes.",
-                        page_number=number,
-                        limit_bytes=_MAX_CONTENT_BYTES,
-                    )
-    except pikepdf.PdfError:
-        return  # PDFium reads it all the same, and the limits of the process hold
+        with damage_is_ours(), pikepdf.open(path, suppress_warnings=True) as document:
+            _check_contents(document)
+            if also is not None:
+                also(document)
+    except DamagedFileError:
+        if also is not None:
+            raise
+        # PDFium shows it all the same, and the limits of the process hold.
+
+
+def _check_contents(document: pikepdf.Pdf) -> None:
+    """Look whether the contents of a page would fill the memory when they are unpacked."""
+    for number, page in enumerate(document.pages, 1):
+        contents = page.obj.get("/Contents")
+        streams = contents if isinstance(contents, pikepdf.Array) else [contents]
+        sizes = (_unpacked_size(s) for s in streams if isinstance(s, pikepdf.Stream))
+        if sum(sizes) > _MAX_CONTENT_BYTES:
+            raise LimitExceededError(
+                f"Page {number} unpacks to more than {_MAX_CONTENT_BYTES} bytes.",
+                page_number=number,
+                limit_bytes=_MAX_CONTENT_BYTES,
+            )
 
 
 def _unpacked_size(stream: pikepdf.Stream) -> int:
@@ -258,9 +273,13 @@ def write(document: pikepdf.Pdf, target: Path) -> None:
     is_safe = _would_unpack_nothing(document)
     modes = pikepdf.ObjectStreamMode
     # It warns of fields that are in no form, as they were before.
-    with warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning):
+    with (
+        warnings.catch_warnings(action="ignore", category=pikepdf.PageCopyWarning),
+        # A name would be written under another one first, for the sake of what is not here.
+        target.open("wb") as sink,
+    ):
         document.save(
-            target,
+            sink,
             compress_streams=is_safe,
             stream_decode_level=_UNDECODED,
             object_stream_mode=modes.generate if is_safe else modes.disable,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from operations.tools import pdf
-from operations.tools.assembly import Part, pages_at_once, write_parts
+from operations.tools.assembly import Part, merge_files, write_parts
 from operations.tools.child import in_child
 from operations.tools.page_images import write_page_images
 from operations.tools.separators import Separator, find_separators
@@ -34,6 +34,17 @@ def split(path: Path, count: int, folder: Path) -> int:
     return peak_kib()
 
 
+def extract_pages(path: Path, count: int, folder: Path) -> int:
+    write_parts(path, [Part("pages.pdf", list(range(1, count + 1)))], folder)
+    return peak_kib()
+
+
+def merge(path: Path, count: int, folder: Path) -> int:
+    """As many files of a page each as the document has pages."""
+    merge_files(pages_of(path, count), folder / "merged.pdf")
+    return peak_kib()
+
+
 def render(path: Path, count: int, folder: Path) -> int:
     write_page_images(path, [(n, f"{n}.png") for n in range(1, count + 1)], 72, folder)
     return peak_kib()
@@ -51,19 +62,26 @@ def look_for_barcodes(path: Path, count: int, folder: Path) -> int:
     return peak_kib()
 
 
-def few(path: Path, count: int) -> int:
+def pages_of(path: Path, count: int) -> list[Path]:
+    return [path.with_name(f"{path.stem}-{n}.pdf") for n in range(1, count + 1)]
+
+
+def few(count: int) -> int:
     return min(pdf.PAGES_AT_ONCE, count)
 
 
-def within_bounds(path: Path, count: int) -> int:
-    return min(pages_at_once(path.stat().st_size, count), count)
-
-
-def every(path: Path, count: int) -> int:
+def every(count: int) -> int:
     return count
 
 
-WORK = {split: within_bounds, render: few, rotate: every, look_for_barcodes: few}
+WORK = {
+    split: every,
+    extract_pages: every,
+    merge: every,
+    render: few,
+    rotate: every,
+    look_for_barcodes: few,
+}
 """What a child does, and for how many pages at most."""
 
 
@@ -91,13 +109,16 @@ def long_document(path: Path, count: int) -> Path:
 
 @pytest.mark.parametrize(("work", "at_once"), WORK.items(), ids=[one.__name__ for one in WORK])
 async def test_500_pages_take_hardly_more_than_50(
-    work: Callable[[Path, int, Path], int], at_once: Callable[[Path, int], int], tmp_path: Path
+    work: Callable[[Path, int, Path], int], at_once: Callable[[int], int], tmp_path: Path
 ) -> None:
     peaks: dict[int, int] = {}
     for count in (50, 500):
         source = long_document(tmp_path / f"{count}.pdf", count)
+        if work is merge:
+            for page in pages_of(source, count):
+                long_document(page, 1)
         folder = tmp_path / str(count)
         folder.mkdir()
-        peaks[count] = await in_child(work, source, at_once(source, count), folder)
+        peaks[count] = await in_child(work, source, at_once(count), folder)
     more = (peaks[500] - peaks[50]) * 1024
     assert more < 0.25 * 450 * _PAGE_BYTES, peaks

@@ -1,5 +1,6 @@
 """A PDF that is cut into its pages."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pikepdf
@@ -8,7 +9,6 @@ import pytest
 from operations import split
 from operations.registry import progress_to
 from operations.split import SplitParams
-from operations.tools import assembly
 from tests import pdfs
 
 
@@ -50,7 +50,7 @@ async def test_images_are_not_encoded_anew(samples: Path, out: Path) -> None:
 async def test_more_pages_than_one_child_takes_are_all_there(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assembly, "_MOST_PAGES_AT_ONCE", 4)
+    monkeypatch.setattr(import_module("operations.split"), "_PAGES_AT_ONCE", 4)
     source = pdfs.book(tmp_path / "book.pdf", 11)
     told: list[tuple[int, int]] = []
 
