@@ -9,8 +9,9 @@ from prefect.runtime import flow_run as this_run
 from sqlalchemy import select
 from sqlmodel import col
 
+from flows import engine
 from flows.verbs import store_bytes, submit_operation, submit_process, take_file
-from operations.registry import OPERATIONS
+from operations.registry import MASK, OPERATIONS
 from store.access import Caller
 from store.blobs import CHUNK_BYTES, blobs
 from store.database import database
@@ -70,21 +71,28 @@ async def adopt_operation_run(operation: str | None, parameters: Mapping[str, An
 
     Raises:
         InputError: operation or parameters are missing, or one of them is a secret.
-        NotFoundError: there is no such operation, or no such file in the inbox.
+        NotFoundError: there is no such operation, no such file in the inbox, or no such block.
     """
     if not operation or not parameters:
         raise InputError("Give `task_id`, or `operation` and `parameters`.")
     row = OPERATIONS.get(operation)
-    told = sorted(row.secrets & parameters.keys()) if row else []
+    blocks = {name: block_of(name) for name in sorted(row.secrets)} if row else {}
+    told = [name for name in blocks if name in parameters]
     if told:
         raise InputError(
             f"{', '.join(told)} cannot be given here: Prefect shows the parameters of a run to"
-            " whoever opens it. Send the task by the API.",
+            " whoever opens it. Put it into a Secret block and give the name of that as"
+            f" {', '.join(blocks[name] for name in told)}, or send the task by the API.",
             parameters=told,
         )
     if task_id := await _adopted():
         return task_id
     caller = await _caller()
+    secrets = {
+        name: await engine.secret_in(str(parameters[block]))
+        for name, block in blocks.items()
+        if parameters.get(block)
+    }
     given = parameters.get("input", "")
     names: list[str] = [given] if isinstance(given, str) else list(given)
     ids = [await _file_id(caller, name) for name in names]
@@ -92,10 +100,20 @@ async def adopt_operation_run(operation: str | None, parameters: Mapping[str, An
         caller,
         operation=operation,
         kind="",
-        parameters={**parameters, "input": ids[0] if isinstance(given, str) else ids},
+        parameters={
+            **{key: value for key, value in parameters.items() if key not in blocks.values()},
+            **dict.fromkeys(secrets, MASK),
+            "input": ids[0] if isinstance(given, str) else ids,
+        },
+        secrets=secrets,
         flow_run_id=UUID(this_run.id),
     )
     return task.id
+
+
+def block_of(secret: str) -> str:
+    """The parameter of a run that names the Secret block in which a secret is."""
+    return f"{secret}_block"
 
 
 async def _file_id(caller: Caller, name: str) -> str:

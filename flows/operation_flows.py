@@ -10,10 +10,11 @@ from typing import Annotated, Any, Final
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State as RunState
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from flows import steps
-from flows.adopt import adopt_operation_run
+from flows.adopt import adopt_operation_run, block_of
 from flows.ending import record_cancellation
 from flows.task_run import execute
 from operations.registry import OPERATIONS, Operation
@@ -28,12 +29,13 @@ _FILE: Final = (
 def flow_of(row: Operation) -> Flow[..., Any]:
     """The flow of an operation; its parameters, spread out, are the form.
 
-    Secrets are left out: whoever opens Prefect reads the parameters of every run. An operation
-    that needs one is started by the API.
+    In the place of a secret it asks for the name of the block that has it: whoever opens Prefect
+    reads the parameters of every run.
     """
-    fields = {
-        name: field for name, field in row.params.model_fields.items() if name not in row.secrets
-    }
+    fields = dict(
+        (block_of(name), _name_of_block(field)) if name in row.secrets else (name, field)
+        for name, field in row.params.model_fields.items()
+    )
 
     async def run(**given: Any) -> RunState[Any]:
         # Prefect's form sends what nobody touched, too; an option beside which another has no
@@ -78,6 +80,11 @@ def flow_of(row: Operation) -> Flow[..., Any]:
         result_storage=settings().results_folder,
         on_cancellation=[record_cancellation],
     )(run)
+
+
+def _name_of_block(secret: FieldInfo) -> FieldInfo:
+    told = f"Name of a Secret block of Prefect that has it, never it itself. {secret.description}"
+    return FieldInfo.from_annotated_attribute(str | None, Field(default=None, description=told))  # pyright: ignore[reportArgumentType]  # a union is no class
 
 
 def _default(field: FieldInfo) -> Any:

@@ -36,6 +36,7 @@ from flows.engine.runs import (
     submit,
     worker_in,
 )
+from flows.engine.secret_blocks import secret_in
 from flows.engine.transitions import (
     RESUME_TRIES,
     Outcome,
@@ -86,6 +87,7 @@ __all__ = [
     "run_of",
     "runs_ended_since",
     "runs_held_by",
+    "secret_in",
     "state_events",
     "submit",
     "suspend",

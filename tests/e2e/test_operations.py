@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pikepdf
 import pytest
 from PIL import Image
 
+from tests import pdfs
 from tests.documents import invoice, scan
 from tests.e2e.installation import Installation
 from tests.photos import page
@@ -105,6 +107,43 @@ def test_an_operation_is_started_by_its_form_in_prefect(papertray: Installation)
     (made,) = result_of(papertray, task)["generated_files"]
     assert made["properties"]["page_count"] == 2
     papertray.until_run(task, "Completed")
+
+
+def secret_block(papertray: Installation, name: str, value: str) -> None:
+    kind = papertray.prefect.get("/block_types/slug/secret").json()["id"]
+    wanted = {"block_schemas": {"block_type_id": {"any_": [kind]}}}
+    schema = papertray.prefect.post("/block_schemas/filter", json=wanted).json()[0]["id"]
+    made = papertray.prefect.post(
+        "/block_documents/",
+        json={
+            "name": name,
+            "data": {"value": value},
+            "block_type_id": kind,
+            "block_schema_id": schema,
+        },
+    )
+    assert made.status_code == 201, made.text
+
+
+def test_a_run_of_prefect_takes_a_password_from_a_block_and_shows_it_nowhere(
+    papertray: Installation, tmp_path: Path
+):
+    inbox = papertray.home / "inbox"
+    inbox.mkdir(exist_ok=True)
+    pdfs.encrypted(inbox / "locked.pdf", pdfs.book(tmp_path / "book.pdf", 2))
+    secret_block(papertray, "for-letters", pdfs.PASSWORD)
+    run = papertray.start_in_prefect(
+        "extract-pages", input="locked.pdf", pages="2", password_block="for-letters"
+    )
+    task = papertray.until_adopted(run)
+    (made,) = result_of(papertray, task)["generated_files"]
+    assert made["properties"]["page_count"] == 1
+    papertray.until_run(task, "Completed")
+    answer = papertray.prefect.get(f"/flow_runs/{run}")
+    assert answer.json()["parameters"]["password_block"] == "for-letters"
+    logs = {"logs": {"flow_run_id": {"any_": [run]}}}
+    told = [answer, papertray.prefect.post("/logs/filter", json=logs)]
+    assert all(pdfs.PASSWORD not in str(one.json()) for one in told)
 
 
 def test_a_task_whose_input_is_wrong_fails_with_the_cause_and_the_worker_goes_on(

@@ -22,11 +22,13 @@ def form_of(row: Operation) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_form_asks_for_all_that_the_operation_takes_and_for_no_secret(row: Operation):
+def test_the_form_asks_for_all_that_the_operation_takes_and_secrets_by_their_block(row: Operation):
     form = form_of(row)
-    wanted = set(row.params.model_fields) - row.secrets
-    assert set(form["properties"]) == {"input"} | wanted
-    required = {name for name in wanted if row.params.model_fields[name].is_required()}
+    plain = set(row.params.model_fields) - row.secrets
+    blocks = {f"{name}_block" for name in row.secrets}
+    assert set(form["properties"]) == {"input"} | plain | blocks
+    assert all("Secret block" in form["properties"][name]["description"] for name in blocks)
+    required = {name for name in plain if row.params.model_fields[name].is_required()}
     assert set(form["required"]) == {"input"} | required
     assert all(one["description"] for one in form["properties"].values())
 
