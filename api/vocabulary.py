@@ -95,6 +95,7 @@ VOCABULARY: Final[Mapping[Standing, Words]] = {
 _PARTS: Final[Mapping[State, frozenset[Standing]]] = {
     State.RUNNING: frozenset({Standing.RUNNING, Standing.ANSWERED}),
     State.IN_REVIEW: frozenset({Standing.WAITING, Standing.RELEASED, Standing.CLAIMED}),
+    State.EXPORTING: frozenset({Standing.AWAITING_EXPORT, Standing.EXPORTING}),
 }
 """States in which tasks stand differently."""
 
@@ -103,6 +104,8 @@ def standing_of(task: Task) -> Standing:
     """Where a task is now; a claim that ran out is none."""
     if task.state is State.RUNNING:
         return Standing.RUNNING if task.settled_at is None else Standing.ANSWERED
+    if task.state is State.EXPORTING and holder(task) is None:
+        return Standing.AWAITING_EXPORT
     if task.state is not State.IN_REVIEW:
         return Standing(task.state.value)
     if holder(task) is not None:
@@ -128,7 +131,6 @@ def is_called(wanted: Callable[[Words], bool]) -> ColumnElement[bool]:
 def _conditions(meant: set[Standing]) -> list[ColumnElement[bool]]:
     # Where all of a state is meant, the index of the states is enough.
     whole = {state for state in State if _standings_of(state) <= meant}
-    rest = meant.difference(*map(_standings_of, whole))
     at = now()
     until, taken, settled = col(Task.claimed_until), col(Task.claimed_at), col(Task.settled_at)
     is_free = or_(until.is_(None), until < at)
@@ -138,12 +140,15 @@ def _conditions(meant: set[Standing]) -> list[ColumnElement[bool]]:
         Standing.WAITING: and_(is_free, taken.is_(None)),
         Standing.RELEASED: and_(is_free, taken.is_not(None)),
         Standing.CLAIMED: until >= at,
+        Standing.AWAITING_EXPORT: is_free,
+        Standing.EXPORTING: until >= at,
     }
     found = [col(Task.state).in_(sorted(whole))] if whole else []
     return found + [
         and_(col(Task.state) == state, further[one])
         for state, parts in _PARTS.items()
-        for one in parts & rest
+        if state not in whole
+        for one in parts & meant
     ]
 
 

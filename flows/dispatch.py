@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,10 +19,11 @@ from flows.verbs import ARRANGE
 from flows.waits import pause_key, resumption
 from store.database import database
 from store.errors import PapertrayError, PrefectUnreachableError
+from store.finding import project_files_of
 from store.ids import now
 from store.lifecycle import FINAL
-from store.models import Outbox, OutboxKind, ProjectVersion, Task
-from store.project_file import ProjectFile, parse_project_file
+from store.models import Outbox, OutboxKind, Task
+from store.project_file import ProjectFile
 from store.states import State
 
 log = logging.getLogger("papertray.dispatch")
@@ -160,14 +160,15 @@ async def _put_back(calls: Sequence[Call], reason: str) -> None:
 
 async def _submit(calls: Sequence[Call]) -> bool:
     wanted = [call.task for call in calls if call.task.state is State.QUEUED]
-    projects = await _projects_of(wanted)
+    async with database().reading() as session:
+        projects = await project_files_of(session, wanted)
     runs = await engine.submit(
         [
             Submission(
                 task_id=task.id,
                 operation=task.operation,
-                name=_outside_name(task, projects.get(task.project_version_id)),
-                tags=_tags(task, projects.get(task.project_version_id)),
+                name=_outside_name(task, projects.get(task.id)),
+                tags=_tags(task, projects.get(task.id)),
             )
             for task in wanted
         ]
@@ -178,15 +179,6 @@ async def _submit(calls: Sequence[Call]) -> bool:
                 update(Task).where(col(Task.id) == task_id).values(flow_run_id=flow_run_id)
             )
     return True
-
-
-async def _projects_of(tasks: Sequence[Task]) -> Mapping[UUID | None, ProjectFile]:
-    """The project files of some tasks, by the id of their version."""
-    ids = {task.project_version_id for task in tasks if task.project_version_id}
-    async with database().reading() as session:
-        query = select(ProjectVersion).where(col(ProjectVersion.id).in_(ids))
-        versions = (await session.execute(query)).scalars().all()
-    return {version.id: parse_project_file(version.source) for version in versions}
 
 
 def _outside_name(task: Task, project: ProjectFile | None) -> str:

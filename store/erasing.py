@@ -84,7 +84,8 @@ async def scrub_task(session: AsyncSession, task: Task) -> None:
         activity.data = {k: v for k, v in activity.data.items() if k in _OF_THE_ACTIVITY}
     await session.flush()
     await scrub_deliveries(session, col(Activity.task_id) == task.id)
-    await scrub_answers(session, task.organization_id, [task.public_id], since=task.created_at)
+    ids = [task.public_id, task.short_id]
+    await scrub_answers(session, task.organization_id, ids, since=task.created_at)
 
 
 async def _scrub_upload(session: AsyncSession, task: Task) -> None:

@@ -1,6 +1,6 @@
 """Look-ups by the names that people and programs use, of what the caller may see."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,7 +11,9 @@ from sqlmodel import col
 from store.access import Caller, code_of, visible
 from store.errors import NotFoundError
 from store.fields import FieldValue
+from store.ids import id_of
 from store.models import (
+    Activity,
     ApiKey,
     Document,
     File,
@@ -21,7 +23,8 @@ from store.models import (
     Team,
     User,
 )
-from store.project_file import ProjectFile, parse_project_file
+from store.project_file import ProjectFile
+from store.surface_defaults import project_file_by
 
 Named = TypeVar("Named", User, Team, ApiKey)
 
@@ -61,6 +64,19 @@ async def find_task_numbered(
     task = (await session.execute(query)).scalar_one_or_none()
     if task is None:
         raise NotFoundError("There is no task with that id.", id=number)
+    return task
+
+
+async def find_task_by_short_id(session: AsyncSession, caller: Caller, short_id: str) -> Task:
+    """The task of that id in Aluma's API.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(Task, caller).where(col(Task.id) == id_of(short_id))
+    task = (await session.execute(query)).scalar_one_or_none()
+    if task is None:
+        raise NotFoundError("There is no task with that id.", id=short_id)
     return task
 
 
@@ -107,6 +123,21 @@ async def find_project_numbered(
     return found
 
 
+async def find_project_by_short_id(
+    session: AsyncSession, caller: Caller, short_id: str
+) -> tuple[Project, ProjectVersion]:
+    """The project of that id in Aluma's API, and its version in force.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = _projects(caller).where(col(Project.id) == id_of(short_id))
+    found = (await session.execute(query)).tuples().one_or_none()
+    if found is None:
+        raise NotFoundError("There is no project with that id.", id=short_id)
+    return found
+
+
 async def projects_of(
     session: AsyncSession, caller: Caller
 ) -> Sequence[tuple[Project, ProjectVersion]]:
@@ -130,6 +161,19 @@ async def find_user(session: AsyncSession, caller: Caller, wanted: str) -> User:
         NotFoundError: the organization has none.
     """
     return await _find_one(session, visible(User, caller), (col(User.id), col(User.email)), wanted)
+
+
+async def find_user_numbered(session: AsyncSession, caller: Caller, number: int) -> User:
+    """The person of that number.
+
+    Raises:
+        NotFoundError: the organization has none.
+    """
+    query = visible(User, caller).where(col(User.number) == number)
+    user = (await session.execute(query)).scalar_one_or_none()
+    if user is None:
+        raise NotFoundError("There is no person with that id.", user=number)
+    return user
 
 
 async def find_team(session: AsyncSession, caller: Caller, wanted: str) -> Team:
@@ -167,9 +211,23 @@ async def _find_one(
 
 
 async def project_file_of(session: AsyncSession, task: Task) -> ProjectFile:
-    """The project file that the task was made with."""
-    version = await session.get_one(ProjectVersion, task.project_version_id)
-    return parse_project_file(version.source)
+    """The project file that the task was made with, as it holds for the way in it came."""
+    return (await project_files_of(session, [task]))[task.id]
+
+
+async def project_files_of(
+    session: AsyncSession, tasks: Collection[Task]
+) -> Mapping[UUID, ProjectFile]:
+    """The project files of some tasks, by the ids of the tasks; those without one are left out."""
+    query = (
+        select(col(Task.id), col(ProjectVersion.source), col(Activity.surface))
+        .join(ProjectVersion, col(ProjectVersion.id) == col(Task.project_version_id))
+        # The activity row that tells that the task was made has the number of the task.
+        .join(Activity, col(Activity.number) == col(Task.number), isouter=True)
+        .where(col(Task.id).in_([task.id for task in tasks]))
+    )
+    found = (await session.execute(query)).tuples()
+    return {id_: project_file_by(source, surface or "") for id_, source, surface in found}
 
 
 async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:

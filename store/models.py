@@ -12,7 +12,7 @@ from sqlmodel import AutoString, Field, SQLModel
 from store import columns
 from store.columns import Json, StateColumn
 from store.columns import UtcDateTime as UtcDateTime  # the migrations know it by this name
-from store.ids import new_code
+from store.ids import new_code, short_of
 from store.states import State
 
 
@@ -381,6 +381,11 @@ class Task(SQLModel, table=True):
     def public_id(self) -> str:
         """The id in the native API, the command line and the pages."""
         return f"task_{self.code}"
+
+    @property
+    def short_id(self) -> str:
+        """The id in Aluma's API (docs/decisions/0008-ids-of-aluma.md)."""
+        return short_of(self.id)
 
 
 class ExportedFile(SQLModel, table=True):

@@ -3,10 +3,26 @@
 Each verb is one write transaction. A surface translates its words into these and back.
 """
 
-from flows.verbs.claims import assign, claim, holder, next_task, release
+from flows.verbs.claims import (
+    assign,
+    claim,
+    holder,
+    must_hold_review,
+    next_task,
+    release,
+    start_review,
+)
 from flows.verbs.collaboration import Collaborator, collaborate, collaborations_of
 from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
-from flows.verbs.ends import begin_again, cancel, end_task, report, retry, unlock
+from flows.verbs.ends import (
+    begin_again,
+    cancel,
+    end_task,
+    fail_review,
+    report,
+    retry,
+    unlock,
+)
 from flows.verbs.exports import (
     Offer,
     cancel_export,
@@ -25,7 +41,7 @@ from flows.verbs.files import (
     take_file,
 )
 from flows.verbs.judging import audit, comment
-from flows.verbs.projects import install_project, must_not_exceed, must_take
+from flows.verbs.projects import delete_project, install_project, must_not_exceed, must_take
 from flows.verbs.queues import MAX_TITLE_CHARACTERS, change_queue, create_queue
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
 from flows.verbs.values import field_key, save
@@ -54,13 +70,16 @@ __all__ = [
     "complete_export",
     "create_queue",
     "delete_file",
+    "delete_project",
     "discard",
     "end_task",
     "fail_export",
+    "fail_review",
     "field_key",
     "file_members",
     "holder",
     "install_project",
+    "must_hold_review",
     "must_not_exceed",
     "must_take",
     "next_task",
@@ -72,6 +91,7 @@ __all__ = [
     "safe_name",
     "save",
     "start_export",
+    "start_review",
     "store_bytes",
     "submit_operation",
     "submit_process",

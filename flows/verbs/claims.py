@@ -47,6 +47,36 @@ async def claim(caller: Caller, public_id: str) -> Task:
         return await _claim(session, caller, task)
 
 
+async def start_review(caller: Caller, public_id: str) -> Task:
+    """Hold a task that waits and that nobody holds, the caller included.
+
+    Raises:
+        AlreadyClaimedError: somebody holds it.
+        IllegalTransitionError: it does not wait for a person.
+        ForbiddenError: the caller collaborates on other steps of it.
+    """
+    async with database().writing() as session:
+        task = await find_task_to_review(session, caller, public_id)
+        if holder(task) is not None:
+            raise AlreadyClaimedError("You hold the task already. Complete it or give it back.")
+        return await _claim(session, caller, task)
+
+
+async def must_hold_review(caller: Caller, public_id: str) -> None:
+    """Go on only if the task waits for a person, and the caller holds it.
+
+    Raises:
+        IllegalTransitionError: it does not wait for a person.
+        AlreadyDecidedError: it did, and somebody has decided.
+        NotClaimedError: the caller does not hold it.
+    """
+    async with database().reading() as session:
+        task = await find_task(session, caller, public_id)
+    must_wait(task)
+    if holder(task) != caller.actor.name:
+        raise NotClaimedError
+
+
 async def _claim(session: AsyncSession, caller: Caller, task: Task) -> Task:
     until = now() + timedelta(seconds=settings().claim_lease_seconds)
     return await _give(session, caller, task, caller.actor.name, until, "task.claimed")

@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flows.outbox import changing, enqueue
+from flows.verbs.claims import find_task_to_review, handled_seconds
 from flows.verbs.submit import PROCESS
 from store.access import Caller, require_owner
 from store.database import database
 from store.errors import (
     IllegalTransitionError,
+    InputError,
 )
 from store.finding import (
     find_task,
@@ -51,12 +53,54 @@ async def cancel(caller: Caller, public_id: str, reason: str = "") -> Task:
         return await end_task(session, task, Event.CANCEL, caller, reason=reason)
 
 
+async def fail_review(caller: Caller, public_id: str, message: str = "") -> Task:
+    """Say that a task which waits for a person cannot be worked on; it ends as failed.
+
+    Args:
+        caller: who holds the task.
+        public_id: of the task.
+        message: why, for its result.
+
+    Raises:
+        IllegalTransitionError: it does not wait for a person.
+        AlreadyClaimedError, NotClaimedError: another holds it, or nobody.
+        ForbiddenError: the caller collaborates on other steps of it.
+    """
+    async with changing() as session:
+        task = await find_task_to_review(session, caller, public_id, must_hold=True)
+        error = InputError(message or "Who looked at the document could not work on it.")
+        return await end_task(
+            session,
+            task,
+            Event.FAIL,
+            caller,
+            reason=message,
+            result=error.as_result(),
+            handling_seconds=handled_seconds(task),
+        )
+
+
 async def end_task(
-    session: AsyncSession, task: Task, event: Event, caller: Caller, *, reason: str = ""
+    session: AsyncSession,
+    task: Task,
+    event: Event,
+    caller: Caller,
+    *,
+    reason: str = "",
+    **changes: Any,
 ) -> Task:
-    """End a task from outside its run, and have the run ended too."""
+    """End a task from outside its run, and have the run ended too.
+
+    Args:
+        session: inside a write transaction.
+        task: as it was read.
+        event: how it ends.
+        caller: who ends it.
+        reason: for the activity row.
+        changes: columns of the task to set with it.
+    """
     enqueue(session, OutboxKind.CANCEL if event is Event.CANCEL else OutboxKind.END, task)
-    return await advance(session, task, event, caller.actor, reason=reason)
+    return await advance(session, task, event, caller.actor, reason=reason, **changes)
 
 
 async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:

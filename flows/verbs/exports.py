@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from flows.outbox import changing, enqueue
 from flows.verbs.claims import holder
+from flows.verbs.ends import end_task
 from flows.waits import pickup_key
 from store.access import EXPORT, Caller, require_step
 from store.database import database
@@ -123,12 +124,11 @@ async def fail_export(caller: Caller, public_id: str, message: str = "") -> Task
     async with changing() as session:
         task = await _find_task_of(session, caller, public_id)
         error = ExportFailedError(message or "The client that fetched the files refused them.")
-        enqueue(session, OutboxKind.END, task)
-        return await advance(
+        return await end_task(
             session,
             task,
             Event.FAIL,
-            caller.actor,
+            caller,
             reason=message,
             result=error.as_result(),
             export_failed_at=now(),

@@ -16,6 +16,8 @@ from store.errors import (
     LimitExceededError,
     UnsupportedFileError,
 )
+from store.finding import find_project
+from store.ids import now
 from store.models import File, Project, ProjectVersion
 from store.project_file import ProjectFile, parse_project_file, refused
 
@@ -83,6 +85,24 @@ async def install_project(
             data={"version": version.number},
         )
     return project, version
+
+
+async def delete_project(caller: Caller, name: str) -> None:
+    """Take a project away: no task is made of it any more, and those there are keep it.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    async with database().writing() as session:
+        project, _ = await find_project(session, caller, name)
+        project.deleted_at = now()
+        record(
+            session,
+            "project.deleted",
+            caller.actor,
+            organization_id=caller.organization_id,
+            subject=project.name,
+        )
 
 
 def must_not_exceed(project: ProjectFile, file: File) -> None:

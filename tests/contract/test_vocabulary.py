@@ -100,12 +100,31 @@ def task_in(organization: Organization, standing: Standing) -> Task:
         state=STATE_OF.get(standing) or State(standing.value),
         settled_at=now() if standing is Standing.ANSWERED else None,
     )
-    if standing in {Standing.RELEASED, Standing.CLAIMED}:
+    if standing in {Standing.RELEASED, Standing.CLAIMED, Standing.EXPORTING}:
         task.claimed_at = now() - timedelta(hours=1)
         task.claimed_by = "ada@example.com"
-        later = timedelta(hours=1 if standing is Standing.CLAIMED else -0.5)
+        later = timedelta(hours=-0.5 if standing is Standing.RELEASED else 1)
         task.claimed_until = now() + later
     return task
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_client_that_went_silent_exports_no_more():
+    async with database().writing() as session:
+        organization = Organization(name="acme")
+        session.add(organization)
+        await session.flush()
+        task = task_in(organization, Standing.EXPORTING)
+        task.claimed_until = now() - timedelta(seconds=1)
+        session.add(task)
+    assert standing_of(task) is Standing.AWAITING_EXPORT
+    async with database().reading() as session:
+        for word, expected in (
+            ("pending:start_client_action", [task.id]),
+            ("pending:complete_client_action", []),
+        ):
+            query = select(Task.id).where(is_called(lambda words: words.aluma == word))  # noqa: B023  # called at once
+            assert (await session.execute(query)).scalars().all() == expected
 
 
 @pytest.mark.usefixtures("app")
