@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from flows import verbs, webhooks
 from flows.deliver_webhooks import Deliverer
+from flows.delivering import deliver
 from flows.public_http import PublicHttp
 from store.access import Caller
 from store.activity import record
@@ -117,6 +118,23 @@ async def test_clients_that_race_for_the_next_task_get_different_ones(alice: Cal
     got = await asyncio.gather(*(verbs.next_task(alice) for _ in range(8)))
     ids = [task.id for task in got if task]
     assert len(ids) == len(set(ids)) == 4
+
+
+async def test_of_exports_that_want_one_name_at_once_each_has_its_own(
+    alice: Caller, tmp_path: Path
+) -> None:
+    source = "name: orders\nblocks: [{name: a, type: text}]\nexport: {name: same, to: orders}\n"
+    await verbs.install_project(alice, source)
+    tasks = [await verbs.submit_process(alice, project="orders", data={}) for _ in range(6)]
+    for task in tasks:
+        file = await verbs.store_bytes(alice, name="same.json", chunks=bytes_of(b"{}"))
+        file.task_id, file.role = task.id, "data"
+        async with database().writing() as session:
+            session.add(file)
+    for _ in range(2):  # done again, each takes its own place
+        await asyncio.gather(*(deliver.fn(task.id) for task in tasks))
+        names = {path.name for path in (tmp_path / "exports/orders").iterdir()}
+        assert names == {"same.json", *(f"same-{n}.json" for n in range(2, 7))}
 
 
 async def test_senders_of_webhooks_share_the_work_and_lose_nothing(

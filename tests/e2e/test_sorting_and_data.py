@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.e2e.installation import Installation
+from tests.e2e.installation import TURN_SECONDS, Installation, wait_until
 from tests.flow_driver import kinds
 from tests.mail import COMPLAINT, INVOICE, LATER, SEPARATOR, STRANGE, stack
 
@@ -70,3 +71,22 @@ def test_each_row_of_a_table_is_a_task_that_a_person_fills_in(papertray: Install
             **task["data"],
             "approve": task["data"]["comment"] == "nice",
         }
+
+
+def test_data_is_sent_from_prefect_as_its_form_does(papertray: Installation) -> None:
+    data = {"comment": "nice", "author": "a@example.com"}
+    run = papertray.start_in_prefect("process-task", project="moderation", data=data)
+    task_id = papertray.until_adopted(run)
+    task = papertray.until(task_id, "in_review", "failed")
+    assert (task["state"], task["data"], task["source"]) == ("in_review", data, "prefect")
+
+    run = papertray.start_in_prefect("process-task", project="moderation")
+    ended: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        ended.update(papertray.prefect.get(f"/flow_runs/{run}").json())
+        return ended["state_type"] in {"FAILED", "CRASHED", "COMPLETED"}
+
+    wait_until(has_ended, TURN_SECONDS, lambda: f"the run is {ended.get('state')}")
+    assert ended["state_type"] == "FAILED"
+    assert "either `input`, a file, or `data`" in ended["state"]["message"]

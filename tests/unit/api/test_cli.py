@@ -16,7 +16,7 @@ from api.cli import COMMANDS, make_app, run
 from api.cli.output import INTERRUPTED
 from store.access import SCOPES
 from store.database import database
-from store.errors import InputError, NotFoundError, UnavailableError
+from store.errors import ConflictError, InputError, NotFoundError, UnavailableError
 from store.ids import now
 from store.models import Activity, Document, File, Task
 from store.organizations import default_organization
@@ -367,6 +367,25 @@ def test_doctor_changes_nothing_where_there_is_no_home(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["healthy"] is True
     assert not nowhere.exists()
+
+
+# What a client fetches
+
+
+def test_a_client_fetches_the_files_of_a_task_by_commands(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    task = asyncio.run(make_task(State.AWAITING_EXPORT, export_round=1)).public_id
+    status, answer, _ = call(capsys, "tasks", "start-export", task)
+    assert (status, answer["state"], answer["files"]) == (0, "exporting", [])
+    assert call(capsys, "tasks", "cancel-export", task)[1]["state"] == "awaiting_export"
+    assert call(capsys, "tasks", "complete-export", task)[0] == ConflictError.exit_code
+    assert call(capsys, "tasks", "start-export", task)[0] == 0
+    status, answer, _ = call(capsys, "tasks", "fail-export", task, "--message", "no room")
+    assert (status, answer["state"], answer["result"]["error"]) == (0, "failed", "no room")
+    task = asyncio.run(make_task(State.AWAITING_EXPORT, export_round=1)).public_id
+    assert call(capsys, "tasks", "start-export", task)[0] == 0
+    assert call(capsys, "tasks", "complete-export", task)[1]["state"] == "running"
 
 
 # What is not to be kept

@@ -1,6 +1,7 @@
 """What a task leaves with: what it is called, where it gets to, and that it is there once."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,13 @@ async def test_beyond_some_numbers_the_id_of_the_task_tells_files_apart(
         (home / f"exports/orders/x{f'-{number}' if number > 1 else ''}.json").touch()
     task = await driver.process(await taken(alice, '{name: "{number}", to: orders}', number="x"))
     assert f"orders/x-{task.public_id}.json" in exports()
+
+
+async def test_what_is_made_with_a_test_key_gets_to_no_place(alice: Caller, driver: Driver) -> None:
+    task = await taken(replace(alice, is_test=True), "{to: orders}")
+    task = await driver.process(task)
+    assert (task.state, task.exported_at, exports()) == (State.COMPLETED, None, {})
+    assert [file["name"] for file in task.result["generated_files"]] == ["data.json"]
 
 
 async def test_a_project_exports_to_no_place_that_the_operator_does_not_allow(
