@@ -31,9 +31,10 @@ class MergeResult(MadeFiles):
 async def merge(source: list[Path], params: MergeParams, *, folder: Path) -> MergeResult:
     """Put PDFs and images together into one PDF, in their order.
 
-    Bookmarks, page labels, links, layers and form fields are kept; of fields that have the same
-    name the later are renamed, so that all stay. Images are not encoded anew where a PDF can have
-    them as they are.
+    Bookmarks, page labels, links, layers, embedded files and form fields are kept; of fields and
+    files that have the same name the later are renamed, so that all stay. Images are not encoded
+    anew where a PDF can have them as they are. Titles, tags for screen readers and XMP metadata are
+    of one document each, and left out; an XFA form becomes an ordinary one.
     """
     with scratch_folder() as needed:
         found: dict[int, Admitted] = {}

@@ -27,7 +27,11 @@ class SplitResult(MadeFiles):
 
 @operation(timeout_seconds=3600, accepts=("pdf",))
 async def split(source: Path, params: SplitParams, *, folder: Path) -> SplitResult:
-    """Make of each page of a PDF a file of its own, with its bookmarks, label and fields."""
+    """Make of each page of a PDF a file of its own, with its bookmarks, label and fields.
+
+    Title, language and colour profiles stay. Embedded files, tags for screen readers and XMP
+    metadata are left out; an XFA form becomes an ordinary one.
+    """
     with scratch_folder() as needed:
         facts = await admitted(source, params, needed)
         count = len(facts.sizes)

@@ -71,6 +71,26 @@ def _widget(bottom: int, **entries: Any) -> Dictionary:
     return Dictionary(Type=Name.Annot, Subtype=Name.Widget, Rect=rect, **entries)
 
 
+def with_files(path: Path, **contents: bytes) -> Path:
+    """A page, and embedded files, of which the first is associated with the document."""
+    with pikepdf.new() as pdf:
+        pdf.add_blank_page(page_size=(300, 300))
+        for name, content in contents.items():
+            pdf.attachments[f"{name}.xml"] = content
+        tree = pdf.Root.Names.EmbeddedFiles
+        pdf.Root.AF = Array([tree.Names[1]])
+        pdf.Root.Lang = String("de-AT")
+        pdf.save(path)
+    return path
+
+
+def files(path: Path) -> dict[str, bytes]:
+    """The embedded files of a document; it is checked that its structure is right."""
+    with pikepdf.open(path) as pdf:
+        assert pdf.check_pdf_syntax() == []
+        return {name: file.get_file().read_bytes() for name, file in pdf.attachments.items()}
+
+
 def signed(path: Path) -> Path:
     """A page with a field that somebody has signed, as far as one sees without the key."""
     with pikepdf.new() as pdf:

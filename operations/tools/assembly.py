@@ -15,6 +15,7 @@ import pikepdf
 from pikepdf import Array, Dictionary, Name, String
 
 from operations.tools import pdf
+from operations.tools.attachments import Attachments
 from operations.tools.form_fields import annotations_of, carry_fields
 from operations.tools.job import page_done
 from operations.tools.layers import carry_layers
@@ -69,6 +70,7 @@ class Assembly:
         self._bookmarks: list[Bookmark] = []
         self._labels: list[Label] = []
         self._has_labels = False
+        self._attachments = Attachments(self.pdf)
 
     def add(self, source: Source, page_indices: Sequence[int]) -> None:
         """Add pages of a document, which must stay open until this one is saved.
@@ -124,6 +126,10 @@ class Assembly:
             kept.append(copy)
         page.obj.Annots = Array(kept)
 
+    def attach_files_of(self, source: Source) -> None:
+        """Bring along the files that are embedded in a document."""
+        self._attachments.carry(source.pdf)
+
     def describe_as(self, source: Source) -> None:
         """Call the new document what the source is called: its pages are all from there."""
         for key in _OF_THE_DOCUMENT:
@@ -146,6 +152,7 @@ class Assembly:
         write_bookmarks(self.pdf, self._bookmarks)
         if self._has_labels:
             write_labels(self.pdf, self._labels)
+        self._attachments.write()
         # Its sources were let through, or there are none.
         remove_signatures(self.pdf)
         pdf.write(self.pdf, target)
@@ -162,6 +169,23 @@ class Part:
     """1-based, each once."""
 
 
+def write_pages(path: Path, part: Part, folder: Path) -> None:
+    """Write pages of a PDF into a new one, with all that belongs to them or to all pages.
+
+    Args:
+        path: of a PDF that `pdf.examine` has passed.
+        part: that is to be written.
+        folder: where to.
+
+    Raises:
+        DamagedFileError: its structure cannot be read.
+    """
+    with opened(path) as source:
+        assembly = _assembled(source, part)
+        assembly.attach_files_of(source)
+        assembly.save(folder / part.file)
+
+
 def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:
     """Write pages of a PDF into new ones, with their bookmarks, labels, links and fields.
 
@@ -175,14 +199,18 @@ def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:
     """
     with opened(path) as source:
         for part in parts:
-            assembly = Assembly()
-            assembly.add(source, [number - 1 for number in part.page_numbers])
-            assembly.describe_as(source)
-            assembly.save(folder / part.file)
+            _assembled(source, part).save(folder / part.file)
+
+
+def _assembled(source: Source, part: Part) -> Assembly:
+    assembly = Assembly()
+    assembly.add(source, [number - 1 for number in part.page_numbers])
+    assembly.describe_as(source)
+    return assembly
 
 
 def merge_files(paths: Sequence[Path], target: Path) -> None:
-    """Write all pages of several PDFs into one, with bookmarks, labels, links and fields.
+    """Write all pages of several PDFs into one, with all that belongs to them.
 
     Args:
         paths: of PDFs that `pdf.examine` has passed, in order.
@@ -196,4 +224,5 @@ def merge_files(paths: Sequence[Path], target: Path) -> None:
         for path in paths:
             source = kept_open.enter_context(opened(path))
             assembly.add(source, range(len(source.pages)))
+            assembly.attach_files_of(source)
         assembly.save(target)

@@ -99,6 +99,14 @@ async def test_the_document_is_still_called_what_it_was(tmp_path: Path, out: Pat
         assert str(pdf.docinfo["/Title"]) == "Atlas"
 
 
+async def test_what_is_of_all_pages_stays(tmp_path: Path, out: Path) -> None:
+    made = await extract(pdfs.with_files(tmp_path / "invoice.pdf", data=b"<total/>"), out, "1")
+    assert pdfs.files(made) == {"data.xml": b"<total/>"}
+    with pikepdf.open(made) as pdf:
+        assert str(pdf.Root.Lang) == "de-AT"
+        assert len(pdf.Root.AF) == 1
+
+
 async def test_it_tells_of_each_page(tmp_path: Path, out: Path) -> None:
     told: list[tuple[int, int]] = []
 

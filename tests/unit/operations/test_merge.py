@@ -69,6 +69,34 @@ async def test_another_font_of_the_same_name_gets_another(tmp_path: Path, out: P
         assert appearances["field1-1"] == "/Helv-2 12 Tf 0 g"
 
 
+async def test_embedded_files_all_stay_and_those_of_an_invoice_are_still_its_own(
+    tmp_path: Path, out: Path
+) -> None:
+    sources = [pdfs.with_files(tmp_path / f"{n}.pdf", data=b"<%d/>" % n, b=b"b") for n in range(2)]
+    made = await merged(sources, out)
+    assert pdfs.files(made) == {
+        "b.xml": b"b",
+        "b.xml-2": b"b",
+        "data.xml": b"<0/>",
+        "data.xml-2": b"<1/>",
+    }
+    with pikepdf.open(made) as pdf:
+        assert len(pdf.Root.AF) == 2
+        of_the_tree = {file.objgen for file in list(pdf.Root.Names.EmbeddedFiles.Names)[1::2]}
+        assert {file.objgen for file in pdf.Root.AF} <= of_the_tree
+
+
+async def test_an_xfa_form_becomes_an_ordinary_one(tmp_path: Path, out: Path) -> None:
+    source = pdfs.form(tmp_path / "form.pdf", ["Ada"])
+    with pikepdf.open(source, allow_overwriting_input=True) as pdf:
+        pdf.Root.AcroForm.XFA = pikepdf.Stream(pdf, b"<xdp:xdp/>")
+        pdf.save(source)
+    made = await merged([source], out)
+    assert pdfs.fields(made)["person-1"] == ("Ada", [1])
+    with pikepdf.open(made) as pdf:
+        assert "/XFA" not in pdf.Root.AcroForm
+
+
 async def test_images_become_pages_with_their_very_bytes(
     samples: Path, demo: Path, tmp_path: Path, out: Path
 ) -> None:
