@@ -1,17 +1,13 @@
 """Take out documents that a project does not want."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child
-from operations.tools.find_segments import is_blank_page
-from operations.tools.page_signs import PageSigns
+from operations.tools.find_segments import are_blank
 from store.project_file import FilterPart
-
-_MAX_INK_RATIO = 0.0002
 
 
 class Candidate(BaseModel):
@@ -77,11 +73,3 @@ def _unwanted(document: Candidate, rules: FilterPart) -> str:
     if rules.max_pages is not None and document.page_count > rules.max_pages:
         return f"more than {rules.max_pages} pages"
     return ""
-
-
-def are_blank(words: Sequence[Path], images: Sequence[Path]) -> bool:
-    """Whether nothing is on any of some pages."""
-    return all(
-        is_blank_page(PageSigns.of_file(one), image, _MAX_INK_RATIO)
-        for one, image in zip(words, images, strict=True)
-    )

@@ -1,13 +1,12 @@
 """Find the documents of a file that belong together."""
 
-import json
-import re
 from pathlib import Path
 
 from pydantic import Field
 
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child
+from operations.tools.find_groups import groups_of
 
 
 class GroupDocumentsParams(Params):
@@ -38,15 +37,3 @@ async def group_documents(
     no difference.
     """
     return GroupDocumentsResult(groups=await in_child(groups_of, source, params.by))
-
-
-def groups_of(source: Path, by: str) -> list[int | None]:
-    """The number of the group of each document."""
-    numbers: dict[str, int] = {}
-    groups: list[int | None] = []
-    for document in json.loads(source.read_bytes()):
-        field = document["fields"].get(by)
-        value = "" if field is None or field["value"] is None else str(field["value"])
-        key = re.sub(r"[\W_]+", "", value).casefold()
-        groups.append(numbers.setdefault(key, len(numbers) + 1) if key else None)
-    return groups

@@ -1,6 +1,6 @@
 """Stacks of generated documents: which pages belong together, and what each is, is known.
 
-For the tests and for `benchmarks/sorting.py`.
+For the tests and for `benchmarks/extraction.py`.
 """
 
 import random

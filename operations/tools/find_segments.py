@@ -18,6 +18,9 @@ _BARCODE_PIXELS = 2400
 _LEGIBLE = 0.5
 """Words less sure than this are specks that OCR took for letters."""
 
+_MAX_INK_RATIO = 0.0002
+"""Of a page that is filtered because nothing is on it."""
+
 _SURE = 1.0
 _NO_FIRST_PAGE = 0.5
 """The file begins with a page that is not known as the first one of a document."""
@@ -71,6 +74,14 @@ def is_blank_page(page: PageSigns, image: Path, max_ink_ratio: float) -> bool:
     if any(word.confidence >= _LEGIBLE for word in page.page.words):
         return False
     return is_blank(opened(image, _BLANK_PIXELS), max_ink_ratio)
+
+
+def are_blank(words: Sequence[Path], images: Sequence[Path]) -> bool:
+    """Whether nothing is on any of some pages."""
+    return all(
+        is_blank_page(PageSigns.of_file(one), image, _MAX_INK_RATIO)
+        for one, image in zip(words, images, strict=True)
+    )
 
 
 def opened(path: Path, long_side: int) -> Image.Image:

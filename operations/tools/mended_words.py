@@ -18,7 +18,7 @@ from store.templates import patterns_of
 _PARTED = re.compile(r"(?<=[$€£¥₹])(?=\d)|(?<=\d[.,]\d\d)(?=[A-Za-z]+$)")
 """Between an amount and what belongs to it, where OCR sees no space: `$ 9`, `1.00 kg`."""
 
-_CLEAR = 0.9
+_CLEAR = 0.8
 """A word that OCR is this sure of says what was read."""
 
 _DIGITS: Mapping[str, str] = {

@@ -48,8 +48,8 @@ _BAR_LEVEL = 110
 _BAR_CONTRAST = 60
 """What is darker is a bar; letters on it are lighter by so many levels."""
 
-_WORTH = 0.3
-"""What was missed and is less sure than this is left out: a speck, a rule, a stamp."""
+_SURE_OF_DIGITS = 0.3
+"""A number that is less sure is left out; another one waits for a person, who would not miss it."""
 
 _OVER_RATIO = 0.3
 """Of the smaller of two words: they are two readings of the same."""
@@ -136,8 +136,7 @@ def with_missed(words: Sequence[Word], found: Sequence[Word]) -> list[Word]:
     new = [
         word
         for word in found
-        if word.confidence >= _WORTH
-        and any(letter.isalnum() for letter in word.text)
+        if _is_worth_it(word)
         and all(
             other.confidence < _SURE or _is_part(other, word)
             for other in words
@@ -145,6 +144,13 @@ def with_missed(words: Sequence[Word], found: Sequence[Word]) -> list[Word]:
         )
     ]
     return [word for word in words if not any(_meet(word.box, other.box) for other in new)] + new
+
+
+def _is_worth_it(word: Word) -> bool:
+    """Whether a word may be taken: of rules and specks OCR makes letters, but seldom digits."""
+    if any(letter.isdigit() for letter in word.text):
+        return word.confidence >= _SURE_OF_DIGITS
+    return word.confidence >= _SURE and any(letter.isalpha() for letter in word.text)
 
 
 def _is_part(word: Word, whole: Word) -> bool:

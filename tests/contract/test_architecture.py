@@ -89,3 +89,18 @@ def test_the_readme_of_the_tests_names_every_folder_of_tests():
     folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("*/*")}
     folders -= {"__pycache__"}
     assert [folder for folder in sorted(folders) if f"`{folder}/`" not in told] == []
+
+
+def test_what_runs_in_children_is_no_operation():
+    """A child would import Prefect for it, which takes longer than most of the work."""
+    found: list[str] = []
+    for path in sorted((ROOT / "operations").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        found += [
+            f"{name_of(path)}: {ast.unparse(call.args[0])}"
+            for call in calls
+            if ast.unparse(call.func) == "in_child" and ast.unparse(call.args[0]) in own
+        ]
+    assert found == []
