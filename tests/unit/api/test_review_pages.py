@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from sqlmodel import col, delete, select
+from sqlmodel import col, delete, select, update
 
 from api.review_pages import PARTS, assets, sessions, words
 from api.review_pages.page_route import HEADERS
@@ -21,9 +21,10 @@ from store.database import database
 from store.fields import FieldType, FieldValue
 from store.finding import documents_of, find_task
 from store.ids import now
-from store.keys import create_key, revoke_key
+from store.keys import create_key
 from store.lifecycle import ACTIVITY_OF, FINAL
 from store.models import ApiKey, Document, Outbox, Session, Task
+from store.people import revoke_key
 from store.project_fields import FieldPart
 from store.states import State
 from tests.review_site import ANA, BEN, PROJECT, Site, app, settings_of
@@ -258,7 +259,7 @@ async def test_with_its_key_a_session_ends_too(ana: Browser, site: Site) -> None
     async with database().reading() as session:
         query = select(ApiKey).where(col(ApiKey.prefix) == site.keys[ANA][:12])
         key = (await session.execute(query)).scalar_one()
-    await revoke_key(key.organization_id, key.id)
+    await revoke_key(site.callers[ANA], str(key.id))
     assert (await ana.get("/review")).status_code == 303
 
 
@@ -562,6 +563,22 @@ async def test_completing_sends_the_task_on(ana: Browser, site: Site) -> None:
     assert "Completed. The task goes on by itself." in page
     assert "Running" in page
     assert 'name="field.' not in page
+
+
+async def test_a_failed_export_is_tried_again_by_completing(ana: Browser, site: Site) -> None:
+    task_id = await site.add_task()
+    assert 'name="arrangement"' in await ana.open(f"/review/{task_id}")
+    async with database().writing() as session:
+        await session.execute(
+            update(Task)
+            .where(col(Task.code) == task_id.removeprefix("task_"))
+            .values(review_step="export", review_reason="the export failed: Permission denied")
+        )
+    page = await ana.open(f"/review/{task_id}")
+    assert "The export failed: Permission denied" in page
+    assert 'name="arrangement"' not in page  # the documents are decided
+    await ana.press(f"/review/{task_id}/complete", field__1__total="1285.20")
+    assert (await task_of(site, task_id)).state is State.RUNNING
 
 
 async def test_what_is_not_valid_is_refused_with_reasons_and_nothing_typed_is_lost(
