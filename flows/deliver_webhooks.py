@@ -9,23 +9,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any, Final
 from uuid import UUID
 
-import httpcore
 from prefect import flow
 from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from flows.public_http import PublicHttp
+from flows.public_http import (
+    UNANSWERED,
+    USER_AGENT,
+    PublicHttp,
+    why_refused,
+    why_unanswered,
+)
 from flows.webhooks import events_of, headers_of, secrets_of
 from flows.wordings import body_for
 from store.activity import record
 from store.database import database
-from store.errors import AddressError
 from store.ids import now
 from store.models import Delivery, DeliveryOutcome, Webhook
 from store.settings import settings
@@ -73,7 +76,6 @@ REPAIR_SECONDS: Final = 25.0
 """How long one run of the flow sends."""
 
 SENDER: Final = Actor("webhooks", "system")
-USER_AGENT: Final = f"papertray/{version('papertray')}"
 
 
 @dataclass(frozen=True)
@@ -370,18 +372,12 @@ class Deliverer:
             async with asyncio.timeout(self._answer_seconds):
                 await self._hear(job, at, heard)
             error = ""
-        except AddressError as refused:
-            error = refused.message
-        except (TimeoutError, httpcore.TimeoutException):
-            error = f"There was no answer within {self._answer_seconds:g} seconds."
-        except httpcore.NetworkError as broken:
-            error = f"The connection failed: {str(broken)[:KEPT_CHARACTERS] or 'it broke'}."
-        except httpcore.ProtocolError:
-            error = "What answered does not speak HTTP, or not well."
+        except UNANSWERED as unanswered:
+            error = why_unanswered(unanswered, self._answer_seconds)
         status: int | None = heard.get("status")
         if status is not None:
             # The status counts as soon as it is there, whatever becomes of the rest.
-            error = _judge(status)
+            error = why_refused(status)
         return Answer(at=at, seconds=loop.time() - began, error=error, **heard)
 
     async def _hear(self, job: Job, at: datetime, heard: dict[str, Any]) -> None:
@@ -470,17 +466,6 @@ class Deliverer:
                 subject=f"webhook_{code}",
                 reason=answer.error,
             )
-
-
-def _judge(status: int) -> str:
-    """Why an answer is no success; empty when it is one."""
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return ""
-    if status == HTTPStatus.GONE:
-        return "The receiver wants nothing any more (410)."
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return f"The receiver answered {status}; redirects are not followed."
-    return f"The receiver answered {status}."
 
 
 def _retry_after(headers: Sequence[tuple[bytes, bytes]], at: datetime) -> timedelta | None:

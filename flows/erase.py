@@ -30,16 +30,24 @@ from store.access import Caller, require_owner, visible
 from store.activity import record
 from store.blobs import blobs
 from store.database import database
-from store.erasing import file_ids_of, forget_task, scrub_deliveries, scrub_task, take_files
+from store.erasing import (
+    file_ids_of,
+    forget_task,
+    scrub_answers,
+    scrub_deliveries,
+    scrub_task,
+    take_files,
+)
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.finding import find_project, find_task
 from store.ids import now
 from store.lifecycle import FINAL
-from store.models import Activity, Delivery, Outbox, Task
+from store.models import Activity, Delivery, Outbox, Project, Task
 from store.retention import record_period
 from store.settings import settings
 from store.sqlite import empty_log
 from store.states import Actor, Event
+from store.uploads import find_upload
 
 log = logging.getLogger("papertray.erase")
 
@@ -68,6 +76,27 @@ async def delete_task(caller: Caller, public_id: str) -> None:
         task = await find_task(session, caller, public_id, lock=True)
         require_owner(caller, task)
         await _delete(session, caller, task)
+
+
+async def delete_upload(caller: Caller, project: Project, public_id: str) -> None:
+    """Delete all tasks of an upload, as `delete_task` does, and the upload.
+
+    Raises:
+        NotFoundError: there is no such upload.
+    """
+    async with changing() as session:
+        upload = await find_upload(session, caller, project, public_id)
+        query = visible(Task, caller).where(col(Task.upload_id) == upload.id)
+        # The tasks first, as everybody does who changes one and then its upload.
+        tasks = (await session.execute(query.with_for_update())).scalars().all()
+        of_upload = update(Task).where(
+            col(Task.organization_id) == upload.organization_id, col(Task.upload_id) == upload.id
+        )
+        await session.execute(of_upload.values(upload_id=None))
+        await session.delete(upload)
+        await scrub_answers(session, upload.organization_id, [public_id], since=upload.created_at)
+        for task in tasks:
+            await _delete(session, caller, task)
 
 
 async def _delete(session: AsyncSession, caller: Caller, task: Task) -> None:

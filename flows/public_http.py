@@ -12,6 +12,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -33,7 +35,10 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """From a host and a port to the addresses it leads to, as text."""
 
+USER_AGENT: Final = f"papertray/{version('papertray')}"
+
 MAX_URL_CHARACTERS: Final = 2048
+MAX_REASON_CHARACTERS: Final = 200
 
 MAX_CONNECTIONS: Final = 512
 KEPT_CONNECTIONS: Final = 32
@@ -304,3 +309,40 @@ class PublicHttp:
             extensions={"timeout": waits},
         ) as response:
             yield response
+
+
+UNANSWERED: Final = (
+    AddressError,
+    TimeoutError,
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+)
+"""What a request ends with that got no answer."""
+
+
+def why_unanswered(error: Exception, seconds: float) -> str:
+    """Why there was no answer, for whoever named the address.
+
+    Args:
+        error: one of UNANSWERED.
+        seconds: how long an answer was waited for.
+    """
+    if isinstance(error, AddressError):
+        return error.message
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return f"There was no answer within {seconds:g} seconds."
+    if isinstance(error, httpcore.NetworkError):
+        return f"The connection failed: {str(error)[:MAX_REASON_CHARACTERS] or 'it broke'}."
+    return "What answered does not speak HTTP, or not well."
+
+
+def why_refused(status: int) -> str:
+    """Why an answer is no success; empty when it is one."""
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return ""
+    if status == HTTPStatus.GONE:
+        return "The receiver wants nothing any more (410)."
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return f"The receiver answered {status}; redirects are not followed."
+    return f"The receiver answered {status}."

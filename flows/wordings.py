@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flows import upload_words
 from flows.queue_words import Queue, task_members
 from flows.webhooks import body_of
 from store.finding import documents_of, project_file_of
@@ -33,7 +34,7 @@ WORDINGS: Final[Mapping[str, Callable[[AsyncSession, Task], Awaitable[dict[str, 
 async def body_for(
     session: AsyncSession, webhook: Webhook | None, activity: Activity, sequence: int | None
 ) -> str:
-    """The body of what is sent.
+    """The body of what is sent; events of uploads have Send AI's words, whoever is told.
 
     Args:
         session: any.
@@ -41,7 +42,13 @@ async def body_for(
         activity: what happened.
         sequence: its number for this webhook.
     """
+    if activity.type in upload_words.EVENTS:
+        return _written(await upload_words.notification_of(session, activity))
     if webhook is None or not webhook.wording or activity.task_id is None:
         return body_of(activity, sequence)
     task = await session.get_one(Task, activity.task_id)
-    return json.dumps(await WORDINGS[webhook.wording](session, task), separators=(",", ":"))
+    return _written(await WORDINGS[webhook.wording](session, task))
+
+
+def _written(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))

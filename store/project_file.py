@@ -405,6 +405,8 @@ class ProjectFile(FieldsPart):
     review: ReviewPart = ReviewPart()
     export: ExportPart = ExportPart()
     limits: LimitsPart = LimitsPart()
+    report_hook: str = Field(default="", max_length=2048)
+    """Address that is told when somebody reports a task, while they wait: `https://...`."""
     retention: RetentionPart = RetentionPart()
     timeout: Duration = timedelta(days=30)
     """How long a task may take, waiting included."""

@@ -134,6 +134,15 @@ async def is_processed_beside(session: AsyncSession, task: Task) -> bool:
     return status_of(await _parts_beside(session, task)) in PROCESSED
 
 
+async def note_report(session: AsyncSession, task: Task) -> None:
+    """Put the upload of a task that is reported where people look for such."""
+    if task.upload_id is None:
+        return
+    upload = await session.get_one(Upload, task.upload_id, with_for_update=True)
+    if upload.folder in {INBOX, PROCESSED_FOLDER}:  # else somebody wants it where it is
+        upload.folder, upload.updated_at = REPORTED_FOLDER, now()
+
+
 async def _parts_beside(session: AsyncSession, task: Task) -> list[Part]:
     query = select(col(Task.state), col(Task.export_round), col(Task.exported_at)).where(
         col(Task.organization_id) == task.organization_id,

@@ -188,9 +188,11 @@ async def report(
     if not issue and not message:
         raise InputError("Say what is wrong: --issue FIELD=WHAT, or --message.")
     issues = [{"field": name, "problem": what} for name, what in (_pair(one) for one in issue)]
-    return await _each(
-        (task_id,), options, lambda caller, one: verbs.report(caller, one, issues, message)
-    )
+
+    async def reported(caller: Caller, one: str) -> Task:
+        return (await verbs.report(caller, one, issues, message)).task
+
+    return await _each((task_id,), options, reported)
 
 
 async def _each(

@@ -669,7 +669,8 @@ async def report_task(
     ],
 ) -> words.Task:
     """Write down what is wrong with a task, for whoever looks after it."""
-    return words.task_of(await verbs.report(caller, task_id, body.issues, body.message))
+    reported = await verbs.report(caller, task_id, body.issues, body.message)
+    return words.task_of(reported.task)
 
 
 @router.post(

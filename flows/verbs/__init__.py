@@ -15,6 +15,7 @@ from flows.verbs.claims import (
 from flows.verbs.collaboration import Collaborator, collaborate, collaborations_of
 from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
 from flows.verbs.ends import (
+    Reported,
     begin_again,
     cancel,
     end_task,
@@ -44,17 +45,31 @@ from flows.verbs.judging import audit, comment
 from flows.verbs.projects import delete_project, install_project, must_not_exceed, must_take
 from flows.verbs.queues import MAX_TITLE_CHARACTERS, change_queue, create_queue
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
+from flows.verbs.uploads import (
+    MAX_FILE_BYTES,
+    MAX_PAGE_BYTES,
+    MOST_FILES,
+    create_folder,
+    delete_folder,
+    move_upload,
+    submit_upload,
+    unlock_in_upload,
+)
 from flows.verbs.values import field_key, save
 
 __all__ = [
     "ARRANGE",
+    "MAX_FILE_BYTES",
     "MAX_NAME_CHARACTERS",
+    "MAX_PAGE_BYTES",
     "MAX_TITLE_CHARACTERS",
+    "MOST_FILES",
     "PROCESS",
     "UNSEEN",
     "Arranged",
     "Collaborator",
     "Offer",
+    "Reported",
     "arrange",
     "assign",
     "audit",
@@ -68,8 +83,10 @@ __all__ = [
     "comment",
     "complete",
     "complete_export",
+    "create_folder",
     "create_queue",
     "delete_file",
+    "delete_folder",
     "delete_project",
     "discard",
     "end_task",
@@ -79,6 +96,7 @@ __all__ = [
     "file_members",
     "holder",
     "install_project",
+    "move_upload",
     "must_hold_review",
     "must_not_exceed",
     "must_take",
@@ -96,6 +114,8 @@ __all__ = [
     "submit_operation",
     "submit_process",
     "submit_rows",
+    "submit_upload",
     "take_file",
     "unlock",
+    "unlock_in_upload",
 ]

@@ -1,14 +1,17 @@
 """Ends of a task, new beginnings, and what is reported of it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flows.outbox import changing, enqueue
+from flows.report_hook import tell_hook
 from flows.verbs.claims import find_task_to_review, handled_seconds
 from flows.verbs.submit import PROCESS
 from store.access import Caller, require_owner
+from store.activity import record
 from store.database import database
 from store.errors import (
     IllegalTransitionError,
@@ -22,15 +25,28 @@ from store.ids import now
 from store.lifecycle import advance, amend
 from store.models import OutboxKind, Task
 from store.states import Event
+from store.uploads import note_report
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What came of a report."""
+
+    task: Task
+    hook_error: str
+    """Why the hook of the project was not told; empty where it was, and where there is none."""
 
 
 async def report(
     caller: Caller, public_id: str, issues: Sequence[Mapping[str, Any]], message: str = ""
-) -> Task:
-    """Write down what is wrong with a task; it stays where it is."""
+) -> Reported:
+    """Write down what is wrong with a task, and tell the hook of its project; it stays where it is.
+
+    What is written down stays, whatever the hook answers.
+    """
     async with database().writing() as session:
         task = await find_task(session, caller, public_id, lock=True)
-        return await amend(
+        task = await amend(
             session,
             task,
             "task.reported",
@@ -38,6 +54,21 @@ async def report(
             reason=message,
             data={"issues": [dict(issue) for issue in issues]},
         )
+        await note_report(session, task)
+        hook = await _hook_of(session, task)
+    if not hook:
+        return Reported(task, "")
+    error = await tell_hook(hook, task, issues, message)
+    if error:
+        async with database().writing() as session:
+            record(session, "task.report_not_told", caller.actor, task=task, reason=error)
+    return Reported(task, error)
+
+
+async def _hook_of(session: AsyncSession, task: Task) -> str:
+    if task.project_version_id is None:
+        return ""
+    return (await project_file_of(session, task)).report_hook
 
 
 async def cancel(caller: Caller, public_id: str, reason: str = "") -> Task:
@@ -112,26 +143,31 @@ async def unlock(caller: Caller, public_id: str, reason: str = "") -> Task:
     """
     async with changing() as session:
         task = await find_task(session, caller, public_id, lock=True)
-        require_owner(caller, task)
-        if task.operation != PROCESS:
-            raise IllegalTransitionError("Only a task of a project has data to correct.")
-        project = await project_file_of(session, task)
-        enqueue(session, OutboxKind.RESCHEDULE, task)
-        return await advance(
-            session,
-            task,
-            Event.UNLOCK,
-            caller.actor,
-            reason=reason,
-            review_round=task.review_round + 1,
-            review_step="extract",
-            review_reason="unlocked",
-            exported_at=None,
-            review_since=now(),
-            review_due_at=now() + project.review.timeout,
-            deadline_at=now() + project.timeout,
-            result={},
-        )
+        return await open_again(session, caller, task, reason)
+
+
+async def open_again(session: AsyncSession, caller: Caller, task: Task, reason: str) -> Task:
+    """Let a task that has ended, and is locked, wait for a person again."""
+    require_owner(caller, task)
+    if task.operation != PROCESS:
+        raise IllegalTransitionError("Only a task of a project has data to correct.")
+    project = await project_file_of(session, task)
+    enqueue(session, OutboxKind.RESCHEDULE, task)
+    return await advance(
+        session,
+        task,
+        Event.UNLOCK,
+        caller.actor,
+        reason=reason,
+        review_round=task.review_round + 1,
+        review_step="extract",
+        review_reason="unlocked",
+        exported_at=None,
+        review_since=now(),
+        review_due_at=now() + project.review.timeout,
+        deadline_at=now() + project.timeout,
+        result={},
+    )
 
 
 async def retry(caller: Caller, public_id: str) -> Task:

@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from flows.public_http import check_url
 from store.access import Caller, visible
 from store.activity import record
 from store.database import database
@@ -45,6 +46,11 @@ async def install_project(
             Destination(content.export.to)
         except AddressError as error:
             raise refused(source, ("export", "to"), error.message) from None
+    if content.report_hook:
+        try:
+            check_url(content.report_hook)
+        except AddressError as error:
+            raise refused(source, ("report_hook",), error.message) from None
     async with database().writing() as session:
         query = select(Project).where(
             col(Project.organization_id) == caller.organization_id,

@@ -86,7 +86,7 @@ async def submit_process(
     async with changing() as session:
         found, version = await find_project(session, caller, project)
         content = parse_project_file(version.source)
-        task = _task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
+        task = task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
         task.task_metadata = dict(metadata or {})
         task.callback_url = check_url(callback_url) if callback_url else None
         task.priority, task.due_at, task.is_private = priority, due_at, is_private
@@ -105,15 +105,13 @@ async def submit_process(
                 remember_file(session, caller, file)
             if caller.actor.surface not in FAILS_LATER:
                 must_not_exceed(content, file)
-            task.name = name or file.name
-            task.parameters = {"input": file.id, "project": project}
-            task.input_file_id = file.id
+            give_file(task, file)
         await _take_in(session, caller, task)
         await set_collaborators(session, caller, task, collaborators)
         return task
 
 
-def _task_of(
+def task_of(
     caller: Caller,
     project: Project,
     version: ProjectVersion,
@@ -121,6 +119,7 @@ def _task_of(
     name: str,
     flow_run_id: UUID | None = None,
 ) -> Task:
+    """A task of a project, to which its file or its data is still to be given."""
     return Task(
         organization_id=caller.organization_id,
         operation=PROCESS,
@@ -131,6 +130,13 @@ def _task_of(
         deadline_at=now() + parse_project_file(version.source).timeout,
         flow_run_id=flow_run_id,
     )
+
+
+def give_file(task: Task, file: File) -> None:
+    """Make a file the input of a task of a project."""
+    task.name = task.name or file.name
+    task.parameters = {**task.parameters, "input": file.id}
+    task.input_file_id = file.id
 
 
 async def submit_rows(
@@ -157,10 +163,10 @@ async def submit_rows(
         for row in rows:
             if faults := faults_of(content.blocks, row, is_final=False):
                 raise FieldsInvalidError(fields=faults)
-            task = _task_of(caller, found, version, name="")
+            task = task_of(caller, found, version, name="")
             task.task_data, task.source = normal(row), source
             tasks.append(task)
-        await _add(session, caller, tasks)
+        await add_tasks(session, caller, tasks)
     return len(tasks)
 
 
@@ -231,11 +237,12 @@ async def _unseen(session: AsyncSession, caller: Caller, given: str | Sequence[s
 
 
 async def _take_in(session: AsyncSession, caller: Caller, task: Task) -> Task:
-    await _add(session, caller, [task])
+    await add_tasks(session, caller, [task])
     return task
 
 
-async def _add(session: AsyncSession, caller: Caller, tasks: Sequence[Task]) -> None:
+async def add_tasks(session: AsyncSession, caller: Caller, tasks: Sequence[Task]) -> None:
+    """Take tasks in, and have a run made for each that has none."""
     told: list[Activity] = []
     for task in tasks:
         task.created_by = caller.actor.name

@@ -351,7 +351,7 @@ Verb = Callable[[Caller, str], Awaitable[Task]]
 
 
 async def report(caller: Caller, public_id: str) -> Task:
-    return await verbs.report(caller, public_id, [], CANARY)
+    return (await verbs.report(caller, public_id, [], CANARY)).task
 
 
 @pytest.mark.parametrize("verb", [verbs.unlock, report])

@@ -232,7 +232,7 @@ async def test_a_discarded_task_can_be_opened_again(alice: Caller, waiting: Task
 
 async def test_a_report_leaves_the_task_where_it_is(alice: Caller, waiting: Task) -> None:
     told = await verbs.report(alice, waiting.public_id, [{"label": "quality", "value": "low"}])
-    assert told.state is State.IN_REVIEW
+    assert told.task.state is State.IN_REVIEW
     assert (await activities(waiting))[-1] == "task.reported"
 
 
