@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from operations.tools import pdf
+from operations.tools import images, pdf
 from operations.tools.file_type import PDF, readable_type
 from operations.tools.image_pages import image_as_pdf
 from operations.tools.signatures import check_signatures
@@ -57,6 +57,9 @@ def admit_to_merge(
 
 def _admitted(path: Path, folder: Path, password: str | None, access: Access) -> Admitted:
     if readable_type(path) != PDF:
+        # Its bytes may get into the PDF as they are, which nobody could see.
+        for number, frame in enumerate(images.frames(path), 1):
+            images.decode(path, frame, number)
         return Admitted(facts=image_as_pdf(path, folder), was_locked=False)
     try:
         return Admitted(facts=admit(path, folder, None, access), was_locked=False)

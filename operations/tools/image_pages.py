@@ -7,11 +7,15 @@ import img2pdf
 import pikepdf
 
 from operations.tools import images, pdf
+from store.errors import InputError
 
 # It tells of what it does with transparency and resolutions, which is what is wanted of it.
 logging.getLogger("img2pdf").setLevel(logging.ERROR)
 
 _DEFAULT_DPI = 300
+
+_SIDE_POINTS = (3, 14_400)
+"""Of a page: ISO 32000-1, annex C."""
 
 _NOT_AS_IT_IS = (
     img2pdf.AlphaChannelError,
@@ -55,6 +59,18 @@ def image_as_pdf(source: Path, folder: Path) -> pdf.PdfFacts:
 
 def _as_png(source: Path, frame: images.Frame, page_number: int, folder: Path) -> Path:
     path = folder / f"frame-{page_number}.png"
-    dpi = frame.dpi or _DEFAULT_DPI
-    images.decode(source, frame, page_number).save(path, dpi=(dpi, dpi), compress_level=1)
+    image = images.decode(source, frame, page_number)
+    coarsest, finest = (
+        pdf.POINTS_PER_INCH * side / points
+        for side, points in zip((max(image.size), min(image.size)), _SIDE_POINTS[::-1], strict=True)
+    )
+    if coarsest > finest:
+        raise InputError(
+            "The image is too long and narrow for a page of a PDF. Cut it into shorter ones.",
+            page_number=page_number,
+            width=image.width,
+            height=image.height,
+        )
+    dpi = min(max(frame.dpi or _DEFAULT_DPI, coarsest), finest)
+    image.save(path, dpi=(dpi, dpi), compress_level=1)
     return path

@@ -29,9 +29,20 @@ PARAMS: dict[str, dict[str, Any]] = {
     "warp": {"vertices": VERTICES},
     "apply-effect": {"effect": "scanner"},
     "convert": {"target_format": "image/webp", "quality": 80},
+    "extract-text": {"format": "plain"},
+    "merge": {},
 }
 
 each = pytest.mark.parametrize("row", [OPERATIONS[name] for name in PARAMS], ids=PARAMS)
+
+
+def test_every_operation_on_images_is_here() -> None:
+    taking = {row.name for row in OPERATIONS.values() if "image" in row.accepts | row.also_takes}
+    assert set(PARAMS) == taking
+
+
+def takes_pdfs(row: Operation) -> bool:
+    return "pdf" in row.accepts
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +53,7 @@ def a_child_may_take_ten_seconds_and_a_gibibyte(monkeypatch: pytest.MonkeyPatch)
 
 async def operate(row: Operation, path: Path, out: Path) -> Any:
     params = row.params.model_validate(PARAMS[row.name])
-    return await row.task.fn(path, params, folder=out)
+    return await row.task.fn([path] if row.takes_many else path, params, folder=out)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -89,6 +100,8 @@ async def test_what_cannot_be_read_is_refused_by_name(
     for what, (content, error) in bad_files(tmp_path).items():
         path = tmp_path / "bad"
         path.write_bytes(content)
+        if what == "a PDF" and takes_pdfs(row):
+            error = DamagedFileError
         with pytest.raises(error) as caught:
             await operate(row, path, out)
         assert not isinstance(caught.value, ToolKilledError), what
@@ -106,6 +119,9 @@ async def test_rows_beyond_the_last_are_not_unpacked(
 
 @each
 async def test_a_pdf_gets_the_remedy(row: Operation, samples: Path, out: Path) -> None:
+    if takes_pdfs(row):
+        await operate(row, samples / "form_dd0293.pdf", out)
+        return
     with pytest.raises(UnsupportedFileError, match="`render` makes images") as caught:
         await operate(row, samples / "linn.pdf", out)
     assert caught.value.details["detected"] == "application/pdf"

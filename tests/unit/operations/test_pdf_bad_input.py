@@ -9,13 +9,14 @@ from typing import Any
 import pikepdf
 import pytest
 
-from operations.pdf_params import PdfParams
 from operations.registry import OPERATIONS, Operation
 from store.errors import (
     DamagedFileError,
+    EncryptedFileError,
     InputError,
     LimitExceededError,
     NoPagesError,
+    PageRangeError,
     ToolKilledError,
     UnsupportedFileError,
 )
@@ -24,12 +25,13 @@ from tests import pdfs
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "extract-pages": {"pages": "1"},
+    "extract-text": {"format": "plain"},
     "render": {"dpi": 100},
     "split-by-separator": {"separator": "barcode"},
 }
-ROWS = [row for row in OPERATIONS.values() if issubclass(row.params, PdfParams)]
+ROWS = [row for row in OPERATIONS.values() if "pdf" in row.accepts]
 each = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
-LOOKING = {"render", "rotate", "deskew", "ocr", "split-by-separator"}
+LOOKING = {"extract-text", "render", "rotate", "deskew", "ocr", "split-by-separator"}
 """Operations that look at what is on a page; to the others its content is nothing."""
 
 CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
@@ -45,10 +47,10 @@ def tight_limits(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
 
 
-async def do(row: Operation, source: Path, out: Path) -> list[str]:
-    params = row.params.model_validate(REQUIRED.get(row.name, {}))
-    result = await row.task.fn([source] if row.takes_many else source, params, folder=out)
-    return result.files
+async def do(row: Operation, source: Path, out: Path, **more: Any) -> list[str]:
+    params = row.params.model_validate({**REQUIRED.get(row.name, {}), **more})
+    await row.task.fn([source] if row.takes_many else source, params, folder=out)
+    return sorted(path.name for path in out.iterdir())
 
 
 def cyclic(path: Path) -> Path:
@@ -75,6 +77,11 @@ def truncated(path: Path) -> Path:
     return path
 
 
+def encrypted(path: Path) -> Path:
+    path.write_bytes((SAMPLES / "enc_r6-user-password.pdf").read_bytes())
+    return path
+
+
 def an_image(path: Path) -> Path:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     return path
@@ -97,6 +104,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[InputError]]] = {
     "200,000 pages": (many_pages, LimitExceededError),
     "huge box": (huge_box, LimitExceededError),
     "truncated": (truncated, DamagedFileError),
+    "encrypted": (encrypted, EncryptedFileError),
     "content of 500 MB": (content_bomb, LimitExceededError),
 }
 
@@ -120,8 +128,20 @@ async def test_it_is_refused_with_its_cause_and_a_remedy(
 async def test_a_file_of_another_kind_is_refused(row: Operation, tmp_path: Path, out: Path) -> None:
     with pytest.raises(InputError) as caught:
         await do(row, an_image(tmp_path / "photo.pdf"), out)
-    expected = DamagedFileError if row.name == "merge" else UnsupportedFileError
+    takes_images = "image" in row.accepts | row.also_takes
+    expected = DamagedFileError if takes_images else UnsupportedFileError
     assert isinstance(caught.value, expected)
+
+
+IN_RANGES = [row for row in ROWS if "pages" in row.params.model_fields]
+
+
+@pytest.mark.parametrize("row", IN_RANGES, ids=[row.name for row in IN_RANGES])
+async def test_pages_beyond_the_last_are_refused(row: Operation, tmp_path: Path, out: Path) -> None:
+    with pytest.raises(PageRangeError) as caught:
+        await do(row, pdfs.book(tmp_path / "book.pdf", 3), out, pages="2-9")
+    assert caught.value.details == {"pages": "2-9", "page_count": 3}
+    assert not out.exists()
 
 
 def jpx(path: Path) -> Path:
