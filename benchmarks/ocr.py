@@ -195,7 +195,7 @@ def both_ways(page: Gray, dpi: int) -> tuple[str, str]:
         source: Source = examine(path, folder, ["eng"])
         (ours,) = read_by_ocr(source, [1], Orders(["eng"], dpi, folder, with_images=False))
         words = PageWords.model_validate_json((folder / ours.words_file).read_bytes()).words
-    return tuple(" ".join(word.text for word in some) for some in (theirs.words, words))  # pyright: ignore[reportReturnType]  # two of two
+    return tuple(" ".join(word.text for word in some) for some in (theirs, words))  # pyright: ignore[reportReturnType]  # two of two
 
 
 def main() -> None:

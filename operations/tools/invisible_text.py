@@ -12,6 +12,8 @@ from pathlib import Path
 import pikepdf
 from pikepdf import Dictionary, Name
 
+from operations.tools.glyphless_font import GLYPH_WIDTH, glyphless_font
+from operations.tools.pdf import POINTS_PER_INCH
 from store.fields import Word
 
 
@@ -58,51 +60,47 @@ def lay_under(
 
 
 def write_layer(
-    path: Path, place: LayerPlace, words: Sequence[Word], width: int, height: int
+    path: Path, place: LayerPlace, words: Sequence[Word], size: tuple[int, int], dpi: float
 ) -> None:
-    """Give the text layer that tesseract wrote the places of the words, and its own place.
-
-    Tesseract's own places depend on its version: 5.3 squeezes each word and the space behind it
-    into the width of the word. It also guesses the size of the letters.
+    """Write a PDF of one page with words as invisible text, and nothing else.
 
     Args:
-        path: of the layer; its font, which has no shapes, is kept.
+        path: to write.
         place: where it belongs: as a blob it has no name that could tell.
         words: that belong into it.
-        width: of the image whose pixels their boxes are in.
-        height: of that image.
+        size: width and height of the image whose pixels their boxes are in.
+        dpi: dots per inch of that image.
     """
-    with pikepdf.open(path, allow_overwriting_input=True) as layer:
-        page = layer.pages[0]
-        fonts = page.obj.Resources.get(Name.Font, Dictionary())
-        across, down = (float(side) for side in page.mediabox.as_list()[2:])  # pyright: ignore[reportArgumentType]  # numbers
-        scale = across / width, down / height
-        lines = [_shown(word, str(font), scale, down) for word in words for font in fonts]
+    scale = POINTS_PER_INCH / dpi
+    width, height = (side * scale for side in size)
+    with pikepdf.new() as layer:
+        page = layer.add_blank_page(page_size=(width, height))
+        page.obj.Resources = Dictionary(Font=Dictionary({_FONT: glyphless_font(layer)}))
+        lines = [_shown(word, scale, height) for word in words]
         page.Contents = layer.make_stream(b"BT 3 Tr\n" + b"".join(lines) + b"ET")
         numbers = (place.page_number, place.turned_degrees, f"{place.skew_degrees:.2f}")
         layer.docinfo[_PLACE_KEY] = " ".join(map(str, numbers))
-        layer.save(path)
+        layer.save(path, deterministic_id=True)
 
 
-_GLYPH_WIDTH = 0.5
-"""Of every glyph of tesseract's font without shapes, in parts of its size; it has no descent."""
+_FONT = "/Glyphless"
 
 
-def _shown(word: Word, font: str, scale: tuple[float, float], page_height: float) -> bytes:
+def _shown(word: Word, scale: float, page_height: float) -> bytes:
     """The instructions that show a word, as wide and as high as its box.
 
     The space behind it keeps it apart from the next; it is no part of the width.
     """
     left, top, right, bottom = word.box
-    size = max((bottom - top) * scale[1], 0.1)
+    size = max((bottom - top) * scale, 0.1)
     codes = word.text.encode("utf-16-be")
-    width = max((right - left) * scale[0], 0.1)
-    stretch = 100 * width / (_GLYPH_WIDTH * size * len(codes) / 2)
+    width = max((right - left) * scale, 0.1)
+    stretch = 100 * width / (GLYPH_WIDTH * size * len(codes) / 2)
     # Text from right to left begins at the right and is mirrored, as tesseract has it: what is
     # read out of the file is in the order of the letters.
     direction, start = (-1, right) if _is_right_to_left(word.text) else (1, left)
-    matrix = f"{direction} 0 0 1 {start * scale[0]:.3f} {page_height - bottom * scale[1]:.3f}"
-    return (f"{matrix} Tm {font} {size:.3f} Tf {stretch:.3f} Tz <{codes.hex()}0020> Tj\n").encode()
+    matrix = f"{direction} 0 0 1 {start * scale:.3f} {page_height - bottom * scale:.3f}"
+    return f"{matrix} Tm {_FONT} {size:.3f} Tf {stretch:.3f} Tz <{codes.hex()}0020> Tj\n".encode()
 
 
 def _is_right_to_left(text: str) -> bool:

@@ -1,17 +1,17 @@
 """How a page is read: by its text layer, or by OCR. Called in child processes."""
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pypdfium2
-from PIL import Image, ImageChops
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from operations.tools import images, pdf, tesseract
+from operations.tools import images, page_pictures, pdf, tesseract
 from operations.tools.clean_page import (
+    in_few_levels,
     shrunk,
     skew_degrees,
     straightened,
@@ -24,7 +24,7 @@ from operations.tools.invisible_text import LayerPlace, write_layer
 from operations.tools.job import page_done
 from operations.tools.layout import arranged
 from operations.tools.missed_text import doubted, missed_text, with_missed
-from operations.tools.scanned_page import own_scale
+from operations.tools.page_pictures import Pictures
 from operations.tools.text_layer import (
     SCAN_COVER_RATIO,
     Quality,
@@ -36,21 +36,6 @@ from operations.tools.text_layer import (
 )
 from operations.tools.upright import reads_badly, sure_letters, turn_that_reads_best
 from store.fields import OCR, TEXT_LAYER, PageWords, Word
-
-_REVIEW_DPI = 150
-_REVIEW_SIDE_PIXELS = 2400
-"""Longest side of a page image: sharp on a screen, small on the way there."""
-
-_REVIEW_QUALITY = 80
-_COLOUR_LEVELS = 24
-"""How much the channels of a page must differ somewhere, for its image to be kept in colour."""
-
-_PAGE_INCHES = 11.7
-"""Long side of A4: what an image without a resolution is taken for."""
-
-_MIN_DPI = 150
-_ENLARGED_DPI = 200
-"""Images below the first are enlarged to the second: tesseract wants letters 20 pixels high."""
 
 
 class ReadPage(BaseModel):
@@ -154,8 +139,9 @@ def read_as_they_are(source: Source, numbers: Sequence[int], orders: Orders) -> 
 
 
 def _read_without_words(source: Source, number: int, orders: Orders) -> ReadPage:
-    view = _pictures(source, number, orders).view
-    read = _written(number, TEXT_LAYER, [], view.size, view, orders)
+    pictures = _pictures(source, number, orders)
+    size = (pictures.view or pictures.page).size
+    read = _written(number, TEXT_LAYER, [], size, pictures.view, orders)
     page_done()
     return read
 
@@ -171,15 +157,16 @@ def _read_text_layers(path: Path, numbers: Sequence[int], orders: Orders) -> Ite
 
 
 def _read_text_layer(page: pypdfium2.PdfPage, number: int, orders: Orders) -> ReadPage | None:
-    scale = _review_scale(page.get_size())
-    width, height = (math.ceil(side * scale) for side in page.get_size())
+    width, height = page_pictures.view_size(page.get_size())
     words = words_of(pdf.text_layer(page, width, height), width, height)
     is_taken = orders.never_ocr or pdf.is_blank(page) or (orders.keep_any_text and words)
     if not is_taken:
         base = orders.folder / f"{file_stem(number)}-probe"
         if _quality(page, words, (width, height), orders, base) is not Quality.GOOD:
             return None
-    view = pdf.render(page, scale, gray=False) if orders.with_images else None
+    view = None
+    if orders.with_images:
+        view = pdf.render(page, page_pictures.view_scale(page.get_size()), gray=False)
     return _written(number, TEXT_LAYER, arranged(words), (width, height), view, orders)
 
 
@@ -219,9 +206,8 @@ def _quality(
     seen = tesseract.recognize(
         whiten(stretch), languages=orders.languages, dpi=_PROBE_DPI, base=base
     )
-    seen.layer.unlink()
     told = [word for word in placed if top <= (word.box[1] + word.box[3]) / 2 <= bottom]
-    return Quality.GOOD if agrees(told, seen.words) else Quality.GARBAGE
+    return Quality.GOOD if agrees(told, seen) else Quality.GARBAGE
 
 
 def read_by_ocr(source: Source, numbers: Sequence[int], orders: Orders) -> list[ReadPage]:
@@ -233,35 +219,16 @@ def read_by_ocr(source: Source, numbers: Sequence[int], orders: Orders) -> list[
         orders: how.
     """
     pictures = [_pictures(source, number, orders) for number in numbers]
-    attempts = _attempts(pictures, orders, orders.folder / file_stem(numbers[0]), page_done)
+    base = orders.folder / file_stem(numbers[0])
+    attempts = _attempts(pictures, orders, base, page_done)
     for n, attempt in enumerate(attempts):
         if reads_badly(attempt.words):
-            pictures[n], attempts[n] = _upright(pictures[n], attempt, orders)
-    read = _completed(attempts, orders)
+            pictures[n], attempts[n] = _upright(pictures[n], attempt, orders, base)
+    read = _completed(attempts, orders, base)
     return [
         _by_ocr(number, picture, attempt, words, orders)
         for number, picture, attempt, words in zip(numbers, pictures, attempts, read, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class _Pictures:
-    """A page as OCR gets it, and as people get it."""
-
-    page: Image.Image
-    """Gray."""
-    view: Image.Image
-    dpi: float
-    """Of the page."""
-    turned_degrees: int = 0
-    """Counter-clockwise, from how it came."""
-
-    def turned(self, degrees: int) -> "_Pictures":
-        page, view = (image.rotate(degrees, expand=True) for image in (self.page, self.view))
-        return _Pictures(page, view, self.dpi, degrees)
-
-    def smaller(self, times: int) -> "_Pictures":
-        return _Pictures(self.page.reduce(times), self.view, self.dpi / times)
 
 
 @dataclass(frozen=True)
@@ -272,12 +239,11 @@ class _Attempt:
     """Straight and white; the words' boxes are in its pixels."""
     dpi: float
     words: list[Word]
-    layer: Path
     skew: float
 
 
 def _attempts(
-    pictures: Sequence[_Pictures],
+    pictures: Sequence[Pictures],
     orders: Orders,
     base: Path,
     each_page: Callable[[], None] = lambda: None,
@@ -290,70 +256,66 @@ def _attempts(
         page = whiten(straightened(shrunk(page, factor), skew))
         pages.append(tesseract.PageImage(page, picture.dpi * factor))
         skews.append(skew)
+    simple = [tesseract.PageImage(in_few_levels(page.image), page.dpi) for page in pages]
     read = tesseract.recognize_all(
-        pages, languages=orders.languages, base=base, each_page=each_page
+        simple, languages=orders.languages, base=base, each_page=each_page
     )
     return [
-        _Attempt(page.image, page.dpi, found.words, found.layer, skew)
-        for page, found, skew in zip(pages, read, skews, strict=True)
+        _Attempt(page.image, page.dpi, words, skew)
+        for page, words, skew in zip(pages, read, skews, strict=True)
     ]
 
 
-def _upright(pictures: _Pictures, attempt: _Attempt, orders: Orders) -> tuple[_Pictures, _Attempt]:
+def _upright(
+    pictures: Pictures, attempt: _Attempt, orders: Orders, base: Path
+) -> tuple[Pictures, _Attempt]:
     """A page that reads badly as it is, turned and read anew where that helps.
 
     Tesseract has a model for this, but not everywhere; a look at each turn needs none.
     """
-    base = attempt.layer.with_name(f"{attempt.layer.stem}-turned")
-    smaller = pictures.smaller(2) if pictures.dpi > _MIN_DPI else pictures
+    smaller = pictures.smaller(2) if pictures.dpi > page_pictures.MIN_DPI else pictures
 
     def sure_letters_at(degrees: int) -> int:
         (turned,) = _attempts([smaller.turned(degrees)], orders, base)
-        turned.layer.unlink()
         return sure_letters(turned.words)
 
     degrees = turn_that_reads_best(sure_letters_at, sure_letters(attempt.words))
     if not degrees:
         return pictures, attempt
-    attempt.layer.unlink()
     upright = pictures.turned(degrees)
     return upright, _attempts([upright], orders, base)[0]
 
 
-def _completed(attempts: Sequence[_Attempt], orders: Orders) -> list[list[Word]]:
+def _completed(attempts: Sequence[_Attempt], orders: Orders, base: Path) -> list[list[Word]]:
     """The words of pages, with those that were left out at first."""
     words = [doubted(attempt.words) for attempt in attempts]
     rests = [missed_text(attempt.page, some) for attempt, some in zip(attempts, words, strict=True)]
     missed = [(n, rest) for n, rest in enumerate(rests) if rest is not None]
     if not missed:
         return words
-    first = attempts[missed[0][0]].layer
     more = tesseract.recognize_all(
         [tesseract.PageImage(rest, attempts[n].dpi) for n, rest in missed],
         languages=orders.languages,
-        base=first.with_name(f"{first.stem}-rest"),
+        base=base,
         is_one_block=True,
     )
     for (n, _), found in zip(missed, more, strict=True):
-        words[n] = with_missed(words[n], found.words)
-        found.layer.unlink()
+        words[n] = with_missed(words[n], found)
     return words
 
 
 def _by_ocr(
-    number: int, pictures: _Pictures, attempt: _Attempt, read: Sequence[Word], orders: Orders
+    number: int, pictures: Pictures, attempt: _Attempt, read: Sequence[Word], orders: Orders
 ) -> ReadPage:
-    view = pictures.view
-    if attempt.skew:
-        fill = 255 if view.mode == "L" else (255, 255, 255)
-        view = view.rotate(attempt.skew, Image.Resampling.BICUBIC, expand=True, fillcolor=fill)
-    scale = view.width / attempt.page.width, view.height / attempt.page.height
     layer = orders.folder / f"{file_stem(number)}.pdf"
-    attempt.layer.rename(layer)
     place = LayerPlace(number, pictures.turned_degrees, attempt.skew)
-    write_layer(layer, place, read, *attempt.page.size)
-    words = arranged([_scaled(word, *scale) for word in read])
-    found = _written(number, OCR, words, view.size, view, orders)
+    write_layer(layer, place, read, attempt.page.size, attempt.dpi)
+    view = pictures.straight_view(attempt.skew)
+    width, height = attempt.page.size
+    if view is not None:
+        read = [_scaled(word, view.width / width, view.height / height) for word in read]
+        width, height = view.size
+    found = _written(number, OCR, arranged(read), (width, height), view, orders)
     return found.model_copy(
         update={
             "text_layer_file": layer.name,
@@ -368,49 +330,12 @@ def file_stem(number: int) -> str:
     return f"page-{number:04}"
 
 
-def _pictures(source: Source, number: int, orders: Orders) -> _Pictures:
+def _pictures(source: Source, number: int, orders: Orders) -> Pictures:
+    path, dpi, with_view = source.path, orders.dpi, orders.with_images
     if source.media_type == PDF:
-        with pdf.open_page(source.path, number) as page:
-            scale = min(pdf.scale_for(page.get_size(), orders.dpi), _own_scale(page, orders.dpi))
-            gray = pdf.render(page, scale, gray=True)
-            view = gray
-            if orders.with_images:
-                view = pdf.render(page, _review_scale(page.get_size()), gray=False)
-        return _Pictures(gray, view, scale * pdf.POINTS_PER_INCH)
+        return page_pictures.of_pdf_page(path, number, dpi, with_view=with_view)
     frame = source.frames[number - 1]
-    image = images.decode(source.path, frame, number)
-    view = image.copy()
-    view.thumbnail(
-        (_REVIEW_SIDE_PIXELS, _REVIEW_SIDE_PIXELS), Image.Resampling.LANCZOS, reducing_gap=2
-    )
-    given = frame.dpi or min(max(max(image.size) / _PAGE_INCHES, 1), orders.dpi)
-    wanted = min(given if given >= _MIN_DPI else _ENLARGED_DPI, orders.dpi)
-    gray = image.convert("L")
-    if round(wanted) != round(given):
-        size = [max(round(side * wanted / given), 1) for side in gray.size]
-        gray = gray.resize((size[0], size[1]), Image.Resampling.BICUBIC, reducing_gap=2)
-    return _Pictures(gray, view, wanted)
-
-
-def _own_scale(page: pypdfium2.PdfPage, dpi: int) -> float:
-    """Pixels per point at which a scan is read: its own, but enlarged where it is small."""
-    own = own_scale(page)
-    is_small = own * pdf.POINTS_PER_INCH < _MIN_DPI
-    return min(_ENLARGED_DPI, dpi) / pdf.POINTS_PER_INCH if is_small else own
-
-
-def _review_scale(size: tuple[float, float]) -> float:
-    return min(pdf.scale_for(size, _REVIEW_DPI), _REVIEW_SIDE_PIXELS / max(*size, 1.0))
-
-
-def _in_fewest_colours(view: Image.Image) -> Image.Image:
-    if view.mode == "L":
-        return view
-    small = view.reduce(max(1, max(view.size) // 300))
-    red, green, blue = small.split()
-    pairs = ((red, green), (green, blue), (red, blue))
-    coloured = (any(ImageChops.difference(*pair).histogram()[_COLOUR_LEVELS:]) for pair in pairs)
-    return view if any(coloured) else view.convert("L")
+    return page_pictures.of_image(path, frame, number, dpi, with_view=with_view)
 
 
 def _scaled(word: Word, across: float, down: float) -> Word:
@@ -429,10 +354,9 @@ def _written(
     orders: Orders,
 ) -> ReadPage:
     stem = file_stem(number)
-    image = f"{stem}.jpg" if view is not None and orders.with_images else ""
-    if view is not None and image:
-        target = orders.folder / image
-        _in_fewest_colours(view).save(target, quality=_REVIEW_QUALITY, optimize=True)
+    image = f"{stem}.jpg" if view is not None else ""
+    if view is not None:
+        page_pictures.write_view(view, orders.folder / image)
     width, height = size
     said = PageWords(
         number=number,

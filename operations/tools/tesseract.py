@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pikepdf
 import pytesseract.pytesseract as engine
 from PIL import Image
 
@@ -51,16 +50,6 @@ class Program:
     command: str
     models: str | None
     """Folder of its models; None where it knows itself."""
-
-
-@dataclass(frozen=True)
-class Recognized:
-    """What tesseract read on one page."""
-
-    words: list[Word]
-    """Their boxes in pixels of the image that was given."""
-    layer: Path
-    """A PDF of one page with the words as invisible text, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +136,7 @@ def recognize(
     dpi: float,
     base: Path,
     is_one_block: bool = False,
-) -> Recognized:
+) -> list[Word]:
     """Read one page image; see `recognize_all`."""
     given = [PageImage(page, dpi)]
     return recognize_all(given, languages=languages, base=base, is_one_block=is_one_block)[0]
@@ -169,10 +158,12 @@ def recognize_all(
     base: Path,
     is_one_block: bool = False,
     each_page: Callable[[], None] = lambda: None,
-) -> list[Recognized]:
-    """Read page images; one run for words, boxes, confidences and text layers of all of them.
+) -> list[list[Word]]:
+    """Read page images; one run for words, boxes and confidences of all of them.
 
-    Starting tesseract takes a twentieth of the time that a page takes.
+    Starting tesseract takes a twentieth of the time that a page takes. A text layer is made of
+    the words (`invisible_text.write_layer`): tesseract's takes it a seventh of its time, because
+    it goes through the whole page for each line, and has the words in the wrong places.
 
     Args:
         pages: to read, in order.
@@ -181,6 +172,9 @@ def recognize_all(
         is_one_block: nothing but lines is on them, so that they need not be analysed.
         each_page: called when a page has been read, while the others still are.
 
+    Returns:
+        The words of each page, their boxes in pixels of its image.
+
     Raises:
         ToolKilledError: it used more than the limits of its process allow.
         ToolError: it failed.
@@ -188,15 +182,12 @@ def recognize_all(
     """
     _use(find_program())
     given = [base.with_name(f"{base.name}-{n}.tif") for n in range(len(pages))]
-    names, table, layer = (base.with_name(f"{base.name}.{end}") for end in ("txt", "tsv", "pdf"))
+    names, table = (base.with_name(f"{base.name}.{end}") for end in ("txt", "tsv"))
     for path, page in zip(given, pages, strict=True):
         # Raw, which is the fastest to read; and unlike PGM it has a resolution for each page.
         page.image.save(path, format="TIFF", dpi=(_density(page.dpi), _density(page.dpi)))
     names.write_text("".join(f"{path}\n" for path in given), encoding="utf-8")
-    options = (
-        f"--psm {_ONE_BLOCK if is_one_block else _ANALYSE}"
-        " -c tessedit_create_tsv=1 -c tessedit_create_pdf=1 -c textonly_pdf=1"
-    )
+    options = f"--psm {_ONE_BLOCK if is_one_block else _ANALYSE} -c tessedit_create_tsv=1"
     try:
         with ThreadPoolExecutor(1) as thread:
             run = thread.submit(
@@ -225,7 +216,7 @@ def recognize_all(
         each_page()
     words = _words(table, len(pages))
     table.unlink()
-    return list(map(Recognized, words, _split(layer, base, len(pages))))
+    return words
 
 
 _LOOK_SECONDS = 0.2
@@ -240,20 +231,6 @@ def _pages_in(table: Path) -> int:
         return table.read_bytes().count(b"\n" + _PAGE_LEVEL)
     except FileNotFoundError:
         return 0
-
-
-def _split(layer: Path, base: Path, count: int) -> list[Path]:
-    """The text layers of pages as files of their own."""
-    if count == 1:
-        return [layer]
-    paths = [base.with_name(f"{base.name}-{n}.pdf") for n in range(count)]
-    with pikepdf.open(layer) as document:
-        for path, page in zip(paths, document.pages, strict=True):
-            with pikepdf.new() as one:
-                one.pages.append(page)
-                one.save(path)
-    layer.unlink()
-    return paths
 
 
 def orientation(page: Image.Image, *, dpi: float, base: Path) -> Orientation | None:

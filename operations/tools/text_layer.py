@@ -129,7 +129,10 @@ def judge(
             return Quality.NONE
     if _is_garbage(tokens, characters, is_scan=is_scan):
         return Quality.GARBAGE
-    if _is_odd(tokens, characters) or (is_scan and _is_foreign(characters, languages)):
+    is_strange = is_scan and (
+        _is_foreign(characters, languages) or _has_no_common_words(tokens, languages)
+    )
+    if is_strange or _is_odd(tokens, characters):
         return Quality.DOUBTFUL
     return Quality.GOOD
 
@@ -243,6 +246,34 @@ def _is_foreign(characters: Counter[str], languages: Sequence[str]) -> bool:
 
 
 _LATIN = frozenset({"eng", "nld", "dan", "nor", "fin", "ces", *_LETTERS_OF})
+
+_COMMON_WORDS = {
+    "eng": "the of and to in is for that with on by it be are from",
+    "deu": "der die das und in zu den von mit ist für auf nicht im dem",
+    "fra": "de la le et les des en du que est un une pour dans par",
+    "spa": "de la que el en y los se del las por un para con una",
+    "por": "de a que e o do da em um para com os no se na",
+    "ita": "di e che il la in un a per non è del una le si",
+    "nld": "de het een van en in is dat op te voor met zijn aan niet",
+}
+"""A quarter to a half of the words of any prose are among these, of lists and forms fewer."""
+
+_MIN_WORDS = 40
+_MIN_COMMON_RATIO = 0.1
+
+
+def _has_no_common_words(tokens: Sequence[str], languages: Sequence[str]) -> bool:
+    """Whether a layer is not of words of the languages that are expected, as far as they are known.
+
+    It may be a list of parts, or OCR in the wrong language, which makes letters of the right
+    alphabet into words that there are not.
+    """
+    words = [word for token in tokens if (word := _bare(token)).isalpha()]
+    is_known = bool(languages) and all(language in _COMMON_WORDS for language in languages)
+    if len(words) < _MIN_WORDS or not is_known:
+        return False
+    common = {word for language in languages for word in _COMMON_WORDS[language].split()}
+    return sum(word in common for word in words) < _MIN_COMMON_RATIO * len(words)
 
 
 _INK_CONTRAST = 24

@@ -149,9 +149,7 @@ def _turn_of_image(image: Image.Image, dpi: float, languages: Sequence[str], bas
 
     def words_at(degrees: int) -> list[Word]:
         page = whiten(image.rotate(-degrees, expand=True))
-        read = tesseract.recognize(page, languages=languages, dpi=dpi, base=base)
-        read.layer.unlink()
-        return read.words
+        return tesseract.recognize(page, languages=languages, dpi=dpi, base=base)
 
     words = words_at(0)
     if words and not reads_badly(words):

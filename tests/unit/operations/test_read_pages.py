@@ -1,9 +1,12 @@
 """Pages are read by their text layer where it is good, else by OCR."""
 
+import asyncio
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 
@@ -217,3 +220,38 @@ async def test_done_twice_into_one_folder_it_leaves_the_same_files(
     names = sorted(path.name for path in out.iterdir())
     assert await read(samples / "tagged.pdf", out) == first
     assert sorted(path.name for path in out.iterdir()) == names
+
+
+def tesseracts_at_work_on(folder: Path) -> list[psutil.Process]:
+    """The runs of tesseract that write into a folder."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if any("tesseract" in part for part in command[:2]) and str(folder) in " ".join(
+                command
+            ):
+                found.append(process)
+    return found
+
+
+async def test_a_cancel_ends_tesseract_amid_a_batch_of_pages(
+    samples: Path, tmp_path: Path, out: Path
+) -> None:
+    path = tmp_path / "pages.tif"
+    with Image.open(samples / "phototest.tif") as page:
+        gray = page.convert("L")
+    gray.save(path, save_all=True, append_images=[gray] * 31, dpi=(200, 200))
+    work = asyncio.create_task(read(path, out))
+    async with asyncio.timeout(60):
+        while not (running := tesseracts_at_work_on(out)):
+            assert not work.done()
+            await asyncio.sleep(0.02)
+    listed = Path(running[0].cmdline()[1]).read_text().splitlines()
+    assert len(listed) > 1
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, running, 5)
+    assert (len(gone), alive) == (len(running), [])
+    assert tesseracts_at_work_on(out) == []

@@ -61,7 +61,7 @@ async def test_a_page_is_read_no_worse_than_by_tesseract_alone(
     read = PageWords.model_validate_json((out / result.pages[0].words_file).read_bytes())
     right = " ".join(LINES)
     errors = error_rate(said(read.words), right)
-    assert errors <= limit * error_rate(said(plain.words), right)
+    assert errors <= limit * error_rate(said(plain), right)
     assert errors <= most
 
 

@@ -19,6 +19,11 @@ from reportlab.pdfgen.canvas import Canvas
 from benchmarks.scans import Damage, rendered, scanned
 from operations import read_pages
 from operations.read_pages import ReadPagesParams
+from operations.tools import pdf, tesseract
+from operations.tools.invisible_text import LayerPlace, write_layer
+from operations.tools.searchable import make_searchable
+from operations.tools.text_layer import words_of
+from store.fields import Box, PageWords
 
 LETTER = [
     "Dear Sir or Madam, thank you for the order that reached us on Monday.",
@@ -54,6 +59,11 @@ MOJIBAKE = [line.encode().decode("cp1252", "replace") for line in FRENCH]
 
 Layer = Sequence[str]
 
+MIRRORED = Image.Transpose.FLIP_LEFT_RIGHT
+ON_THEIR_HEADS = Image.Transpose.FLIP_TOP_BOTTOM
+_MIN_LAYER = 200
+"""Letters: what has fewer is no layer but a stamp."""
+
 
 def drawn(lines: Sequence[str], font: str = "Helvetica") -> bytes:
     buffer = io.BytesIO()
@@ -82,10 +92,10 @@ def scan(lines: Sequence[str], layer: Layer, damage: Damage | None = None) -> by
         text.textLine(line)
         canvas.drawText(text)
     canvas.save()
-    with pikepdf.open(io.BytesIO(made)) as pdf, pikepdf.open(buffer) as over:
-        pdf.pages[0].add_overlay(over.pages[0], None)
+    with pikepdf.open(io.BytesIO(made)) as document, pikepdf.open(buffer) as over:
+        document.pages[0].add_overlay(over.pages[0], None)
         target = io.BytesIO()
-        pdf.save(target)
+        document.save(target)
     return target.getvalue()
 
 
@@ -96,13 +106,13 @@ def font_with_all_scripts() -> str:
 def mapped_wrongly(shift: int) -> bytes:
     """Letters that are seen right, in a font whose mapping to characters is off."""
     pdfmetrics.registerFont(TTFont("Mapped", font_with_all_scripts()))
-    with pikepdf.open(io.BytesIO(drawn(LETTER, "Mapped"))) as pdf:
-        for item in pdf.objects:
+    with pikepdf.open(io.BytesIO(drawn(LETTER, "Mapped"))) as document:
+        for item in document.objects:
             if isinstance(item, pikepdf.Dictionary) and "/ToUnicode" in item:
                 mapping = item.ToUnicode.read_bytes().decode()
-                item.ToUnicode = pdf.make_stream(moved(mapping, shift).encode())
+                item.ToUnicode = document.make_stream(moved(mapping, shift).encode())
         target = io.BytesIO()
-        pdf.save(target)
+        document.save(target)
     return target.getvalue()
 
 
@@ -143,6 +153,38 @@ GARBAGE: dict[str, Callable[[], bytes]] = {
 }
 
 
+def read_wrongly(lines: Sequence[str], folder: Path, unlike: Image.Transpose) -> bytes:
+    """A scan with what tesseract itself makes of letters that its language has not.
+
+    Letters that are mirrored or stand on their heads are of no alphabet it knows: what comes of
+    them is the layer that OCR in the wrong language leaves.
+    """
+    page = Image.fromarray(scanned(rendered(drawn(lines), _SCAN_DPI)[0], Damage(noise=3), 1))
+    seen = page.transpose(unlike)
+    read = tesseract.recognize(seen, languages=["eng"], dpi=_SCAN_DPI, base=folder / "wrong")
+    picture, document = folder / "scan.jpg", folder / "scan.pdf"
+    page.save(picture, dpi=(_SCAN_DPI, _SCAN_DPI))
+    document.write_bytes(img2pdf.convert([picture.read_bytes()]) or b"")
+    layer = folder / "layer.pdf"
+    width, height = page.size
+    placed = [
+        word.model_copy(update={"box": _back(word.box, width, height, unlike)}) for word in read
+    ]
+    write_layer(layer, LayerPlace(1, 0, 0.0), placed, page.size, _SCAN_DPI)
+    make_searchable(document, [layer], folder, folder / "made.pdf")
+    return (folder / "made.pdf").read_bytes()
+
+
+_SCAN_DPI = 200
+
+
+def _back(box: Box, width: int, height: int, unlike: Image.Transpose) -> Box:
+    left, top, right, bottom = box
+    if unlike is Image.Transpose.FLIP_TOP_BOTTOM:
+        return left, height - bottom, right, height - top
+    return width - right, top, width - left, bottom
+
+
 async def method_of(content: bytes, folder: Path) -> str:
     path = folder / "page.pdf"
     path.write_bytes(content)
@@ -159,6 +201,25 @@ async def test_a_good_layer_is_taken_as_it_is(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", GARBAGE)
 async def test_garbage_is_read_anew(name: str, tmp_path: Path) -> None:
     assert await method_of(GARBAGE[name](), tmp_path) == "ocr"
+
+
+@pytest.mark.parametrize("unlike", [MIRRORED, ON_THEIR_HEADS], ids=["mirrored", "on their heads"])
+async def test_what_ocr_of_the_wrong_language_left_is_read_anew(
+    unlike: Image.Transpose, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.pdf"
+    path.write_bytes(read_wrongly([*LETTER, "", *OTHER], tmp_path, unlike))
+    with pdf.open_page(path, 1) as page:
+        before = words_of(pdf.text_layer(page, 1654, 2339), 1654, 2339)
+    assert (
+        sum(len(word.text) for word in before) > _MIN_LAYER
+    )  # it is a layer, and it looks like one
+    result = await read_pages.fn(path, ReadPagesParams(), folder=tmp_path / "out")
+    assert result.pages[0].method == "ocr"
+    read = PageWords.model_validate_json(
+        (tmp_path / "out" / result.pages[0].words_file).read_bytes()
+    )
+    assert "The warranty begins with the day" in " ".join(word.text for word in read.words)
 
 
 @pytest.mark.parametrize("name", ["type3_font_nomapping.pdf"])
