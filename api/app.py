@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import health, problems, review_pages, schemas
+from api import health, human_lambdas, problems, review_pages, schemas
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
 from api.v1 import events, exports, files, operations, projects, tasks, webhooks
@@ -49,13 +49,18 @@ TAGS = [
     {"name": "events", "description": "What happened."},
     {"name": "webhooks", "description": "Who is told of what happens."},
     {"name": "projects", "description": "Named ways of treating documents."},
+    {"name": "human lambdas", "description": "Queues of data, as Human Lambdas has them."},
     {"name": "server", "description": "The server itself."},
 ]
 
 RESTART_SECONDS = 1.0
 """Before something that runs in the background and broke is started again."""
 
-SURFACES = (files, tasks, exports, operations, events, webhooks, projects, schemas, health)
+SURFACES = (
+    *(files, tasks, exports, operations, events, webhooks, projects),
+    human_lambdas,
+    *(schemas, health),
+)
 
 
 def create_app(*, run_background: bool = True) -> FastAPI:

@@ -13,6 +13,10 @@ JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
 
 
+WHOLE_REQUEST: Final = "request"
+"""In the place of a field, where it is about none."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """What went wrong, before it has the shape of a surface."""
@@ -55,7 +59,7 @@ def _message_and_errors(failure: Failure) -> dict[str, Any]:
 
 def _list_of_errors(failure: Failure) -> dict[str, Any]:
     by_field = [
-        {"message": message, "field": name}
+        {"message": message} if name == WHOLE_REQUEST else {"message": message, "field": name}
         for name, messages in failure.errors.items()
         for message in messages
     ]
@@ -111,7 +115,7 @@ V1: Final = ErrorShape(("/v1",), _problem, PROBLEM_JSON)
 ALUMA: Final = ErrorShape(("/tasks", "/projects", "/oauth"), _message, statuses=_NO_422)
 SEND_AI: Final = ErrorShape(("/v2",), _message_and_errors, statuses={**_NO_422, 409: 400})
 HUMAN_LAMBDAS: Final = ErrorShape(
-    ("/orgs",), _list_of_errors, challenge='Token realm="papertray"', statuses=_NO_422
+    ("/orgs",), _list_of_errors, challenge='Token realm="papertray"', statuses={**_NO_422, 409: 400}
 )
 INNODATA: Final = ErrorShape(
     ("/jobs", "/job-types", "/documents", "/status"),

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.error_shapes import V1, ErrorShape, Failure, shape_of
+from api.error_shapes import V1, WHOLE_REQUEST, ErrorShape, Failure, shape_of
 from store.errors import (
     EmptyFileError,
     FieldsInvalidError,
@@ -109,7 +109,7 @@ def _errors_of(error: PapertrayError) -> dict[str, list[str]]:
         return found
     if isinstance(error, PageRangeError):
         return {"pages": [error.message]}
-    return {"file" if _is_about_the_file(error) else "request": [error.message]}
+    return {"file" if _is_about_the_file(error) else WHOLE_REQUEST: [error.message]}
 
 
 def _is_about_the_file(error: PapertrayError) -> bool:

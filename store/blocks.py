@@ -327,7 +327,9 @@ class ListBlock(BlockPart):
         return ""
 
 
-class _ChoosingBlock(BlockPart):
+class ChoosingBlock(BlockPart):
+    """Something that is chosen, or labelled, from some options."""
+
     options: list[OptionPart] = Field(min_length=1, max_length=1000)
     """What can be chosen: an id, or `{id, name}`."""
 
@@ -353,7 +355,7 @@ class _ChoosingBlock(BlockPart):
         return f"{', '.join(self.ids[:20])}{' ...' if len(self.ids) > 20 else ''}"
 
 
-class SingleSelectionBlock(_ChoosingBlock):
+class SingleSelectionBlock(ChoosingBlock):
     """One of some options."""
 
     type: Literal["single_selection"]
@@ -374,7 +376,7 @@ class SingleSelectionBlock(_ChoosingBlock):
         return self.id_of(text) if text.strip() else None
 
 
-class MultipleSelectionBlock(_ChoosingBlock):
+class MultipleSelectionBlock(ChoosingBlock):
     """Some of some options."""
 
     type: Literal["multiple_selection"]
@@ -468,7 +470,7 @@ class TextSequenceBlock(BlockPart):
         return "" if fits else self.what
 
 
-class _MarkingBlock(_ChoosingBlock):
+class _MarkingBlock(ChoosingBlock):
     """Something with marks on it, each labelled by an option: `{<carrier>, <marks>: [...]}`."""
 
     is_plain = False
@@ -549,17 +551,21 @@ class BoundingBoxesBlock(_MarkingBlock):
     what = "an object with `image` and `boxes`"
     carrier = "image"
     marks = "boxes"
+    unit: Literal["pixel", "fraction"] = "pixel"
+    """In what places are given: fraction: of the width and the height of the picture, 0 to 1."""
 
     def _is_carrier(self, value: Any) -> bool:
         return _is_media(value)
 
     def _fault_of_mark(self, mark: Any, on: Any) -> str:  # noqa: ARG002  # how large the picture is, is not known
-        """`{left, top, width, height, label}`, pixels from the top left."""
+        """`{left, top, width, height, label}`, from the top left."""
         if not _has_keys(mark, {"left", "top", "width", "height", "label"}, set()):
             return "an object whose `boxes` have `left`, `top`, `width`, `height`, `label`"
         sides = [mark[side] for side in ("left", "top", "width", "height")]
         if not all(map(_is_number, sides)) or min(sides) < 0 or not (sides[2] and sides[3]):
-            return "an object whose `boxes` have places in pixels, and some width and height"
+            return f"an object whose `boxes` have places in {self.unit}s, and some width and height"
+        if self.unit == "fraction" and max(sides) > 1:
+            return "an object whose `boxes` have places in fractions, from 0 to 1"
         return self._fault_of_label(mark)
 
     def from_text(self, text: str) -> Any:

@@ -28,6 +28,12 @@ async def organization_named(name: str) -> UUID:
         return found.id
 
 
+async def number_of(organization_id: UUID) -> int:
+    """The id of an organization where ids are whole numbers."""
+    async with database().reading() as session:
+        return (await session.get_one(Organization, organization_id)).number
+
+
 async def user_of(organization_id: UUID, email: str, *, is_admin: bool = False) -> UUID:
     """The id of the person with that e-mail; made when not there yet."""
     async with database().writing() as session:

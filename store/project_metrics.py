@@ -80,7 +80,7 @@ async def figures_of(
     ended, came = _number(settled, within), _number(created, within)
     sums = _Sums(len(within))
     is_decided = col(Task.decided_by).is_not(None)
-    for one in await lists_of(session, caller, project, settled >= within[0].start):
+    for one in await lists_of(session, caller, [project], settled >= within[0].start):
         query = one.with_only_columns(
             ended,
             came,
@@ -93,7 +93,7 @@ async def figures_of(
         )
         for row in (await session.execute(query.group_by(ended, came))).tuples():
             sums.add_settled(*row)
-    for one in await lists_of(session, caller, project, settled.is_(None)):
+    for one in await lists_of(session, caller, [project], settled.is_(None)):
         query = one.with_only_columns(came, func.count()).group_by(came)
         for row in (await session.execute(query)).tuples():
             sums.add_waiting(*row)

@@ -4,10 +4,12 @@ Pages are named by how many rows are before them, however many that are. Which r
 and how many there are, is read off an index alone (`ix_task_settled`, `ix_task_unsettled`).
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -75,7 +77,7 @@ async def settled_tasks(
         offset: how many rows are before them.
     """
     order, conditions = (col(Task.settled_at), col(Task.code)), wanted.conditions
-    lists = await lists_of(session, caller, project, *conditions)
+    lists = await lists_of(session, caller, [project], *conditions)
     return await _page(session, lists, order, newest_first=True, limit=limit, offset=offset)
 
 
@@ -84,26 +86,39 @@ async def unsettled_tasks(
 ) -> Page:
     """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
     order = (col(Task.created_at), col(Task.code))
-    lists = await lists_of(session, caller, project, _UNSETTLED)
+    lists = await lists_of(session, caller, [project], _UNSETTLED)
     return await _page(session, lists, order, newest_first=False, limit=limit, offset=offset)
 
 
-async def count_unsettled(session: AsyncSession, caller: Caller, project: Project) -> int:
-    """How many tasks of a project are not done with."""
-    return await _count(session, await lists_of(session, caller, project, _UNSETTLED))
+async def count_unsettled(
+    session: AsyncSession, caller: Caller, projects: Sequence[Project]
+) -> Mapping[UUID, int]:
+    """How many tasks of some projects are not done with, by the ids of those that have any."""
+    counts: Counter[UUID] = Counter()
+    project_id = col(Task.project_id)
+    for one in await lists_of(session, caller, projects, _UNSETTLED):
+        query = one.with_only_columns(project_id, func.count()).group_by(project_id)
+        for found, count in (await session.execute(query)).tuples():
+            if found is not None:
+                counts[found] += count
+    return counts
 
 
 async def lists_of(
-    session: AsyncSession, caller: Caller, project: Project, *conditions: ColumnElement[bool]
+    session: AsyncSession,
+    caller: Caller,
+    projects: Sequence[Project],
+    *conditions: ColumnElement[bool],
 ) -> list[Select[tuple[Task]]]:
-    """The tasks of a project that the caller sees, in lists of which each has an index.
+    """The tasks of projects that the caller sees, in lists of which each has an index.
 
     Who sees a project sees all of its tasks but the private ones (`store/access.py`), which are
     few: whether there are any is asked before they are looked for.
     """
-    of = (col(Task.project_id) == project.id, col(Task.deleted_at).is_(None))
+    of_them = col(Task.project_id).in_([project.id for project in projects])
+    of = (of_them, col(Task.deleted_at).is_(None))
     lists = [select(Task).where(*of, *conditions, ~col(Task.is_private))]
-    private = exists().where(col(Task.project_id) == project.id, col(Task.is_private))
+    private = exists().where(of_them, col(Task.is_private))
     if (await session.execute(select(private))).scalar_one():
         theirs = sees_task(caller)
         lists.append(select(Task).where(*of, *conditions, col(Task.is_private), theirs))

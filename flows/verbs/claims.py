@@ -86,6 +86,8 @@ async def _give(
     session: AsyncSession, caller: Caller, task: Task, to: str, until: datetime, activity: str
 ) -> Task:
     renewed = holder(task) == to
+    if renewed and task.claimed_until is not None:
+        until = max(until, task.claimed_until)  # who was handed it for a day keeps it so long
     return await amend(
         session,
         task,
