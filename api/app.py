@@ -11,10 +11,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import health, human_lambdas, problems, review_pages, schemas
+from api import gauges, health, human_lambdas, problems, review_pages, schemas
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
-from api.v1 import events, exports, files, operations, projects, tasks, webhooks
+from api.v1 import (
+    batch,
+    colleagues,
+    events,
+    exports,
+    files,
+    keys,
+    metrics,
+    operations,
+    people,
+    projects,
+    streams,
+    tasks,
+    webhooks,
+)
 from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
 from flows.erase import run_eraser
@@ -49,6 +63,8 @@ TAGS = [
     {"name": "events", "description": "What happened."},
     {"name": "webhooks", "description": "Who is told of what happens."},
     {"name": "projects", "description": "Named ways of treating documents."},
+    {"name": "metrics", "description": "How much went through, and how well."},
+    {"name": "people", "description": "People, teams and keys; for admins."},
     {"name": "human lambdas", "description": "Queues of data, as Human Lambdas has them."},
     {"name": "server", "description": "The server itself."},
 ]
@@ -57,9 +73,10 @@ RESTART_SECONDS = 1.0
 """Before something that runs in the background and broke is started again."""
 
 SURFACES = (
-    *(files, tasks, exports, operations, events, webhooks, projects),
+    *(files, tasks, colleagues, batch, exports, operations, events, streams, webhooks, projects),
+    *(metrics, people, keys),
     human_lambdas,
-    *(schemas, health),
+    *(schemas, health, gauges),
 )
 
 

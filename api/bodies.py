@@ -9,7 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +32,12 @@ MAX_BODY_BYTES = 1 << 20
 MAX_FORM_FIELDS = 20
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A body of JSON; a name that is not known is refused, never dropped."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class BodyLimit:

@@ -1,4 +1,4 @@
-"""/healthz: whether tasks can be taken in."""
+"""/healthz and /readyz: whether tasks can be taken in, and whether they are worked on."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.problems import described
 from api.v1 import examples
 from flows import engine
+from flows.heartbeat import living_workers
 from store.blobs import blobs
 from store.database import database
 from store.errors import PapertrayError, UnavailableError
@@ -74,6 +75,56 @@ async def healthz() -> Health:
             prefect=prefect_word,
         )
     return Health(status="ok", database=database_word, storage=storage_word, prefect=prefect_word)
+
+
+class Readiness(Health):
+    """What works, all that a task needs."""
+
+    worker: Word
+    """Whether a worker was heard of just now."""
+
+
+@router.get(
+    "/readyz",
+    summary="Say whether tasks are worked on",
+    responses={
+        200: examples.answer(
+            "All parts work.",
+            {
+                "status": "ok",
+                "database": "ok",
+                "storage": "ok",
+                "prefect": "ok",
+                "worker": "ok",
+            },
+        ),
+        **described(UnavailableError),
+    },
+)
+async def readyz() -> Readiness:
+    """Answer 200 while all parts work that a task needs, from its file to its data.
+
+    Unlike `/healthz` this wants Prefect and a worker, too. No key is needed.
+    """
+    words = dict(
+        zip(
+            ("database", "storage", "prefect", "worker"),
+            await asyncio.gather(_database(), _storage(), _prefect(), _worker()),
+            strict=True,
+        )
+    )
+    if away := [name for name, word in words.items() if word != "ok"]:
+        raise UnavailableError(
+            f"Not available now: {', '.join(away)}. `papertray doctor` says what to do.", **words
+        )
+    return Readiness(status="ok", **words)
+
+
+async def _worker() -> Word:
+    try:
+        return "ok" if await living_workers() else "unavailable"
+    except (SQLAlchemyError, OSError):
+        return "unavailable"
 
 
 async def _database() -> Word:

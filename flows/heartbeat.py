@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
@@ -113,9 +113,19 @@ async def _write_stop(identity: WorkerIdentity) -> None:
 
 async def dead_workers() -> list[uuid.UUID]:
     """The workers that were stopped, or whose heart stopped."""
+    return await _workers(_is_dead())
+
+
+async def living_workers() -> list[uuid.UUID]:
+    """The workers that were heard of just now."""
+    return await _workers(~_is_dead())
+
+
+def _is_dead() -> ColumnElement[bool]:
     limit = now() - timedelta(seconds=BEATS_UNTIL_DEAD * settings().heartbeat_seconds)
-    query = select(col(Worker.id)).where(
-        col(Worker.stopped_at).is_not(None) | (col(Worker.seen_at) < limit)
-    )
+    return col(Worker.stopped_at).is_not(None) | (col(Worker.seen_at) < limit)
+
+
+async def _workers(condition: ColumnElement[bool]) -> list[uuid.UUID]:
     async with database().reading() as session:
-        return list((await session.execute(query)).scalars())
+        return list((await session.execute(select(col(Worker.id)).where(condition))).scalars())

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import FrameType
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -143,18 +144,35 @@ def serve(*, options: Options = DEFAULTS) -> None:
         options: Common options.
     """
     import uvicorn  # slow, and only this command needs it
+    from uvicorn.config import STARTUP_FAILURE
 
     del options
     use_known_prefect()
-    uvicorn.run(
-        "api.app:create_app",
-        factory=True,
-        host=settings().host,
-        port=settings().port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=4,  # an event stream never ends by itself
+
+    class Server(uvicorn.Server):
+        """Ends the streams of events when it is told to stop; else it would wait for them."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            from api.v1.streams import stop_streams  # the app has imported it long since
+
+            stop_streams()
+            super().handle_exit(sig, frame)
+
+    server = Server(
+        uvicorn.Config(
+            "api.app:create_app",
+            factory=True,
+            host=settings().host,
+            port=settings().port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=4,
+        )
     )
+    with suppress(KeyboardInterrupt):  # uvicorn ends in order and raises the signal again
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> None:

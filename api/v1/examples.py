@@ -21,7 +21,13 @@ _OURS: Final[Mapping[str, Any]] = {
     "metadata": {},
     "data": None,
     "source": "",
+    "number": 169578,
+    "priority": 0,
+    "due_at": None,
     "claimed_by": None,
+    "decided_by": None,
+    "is_correct": None,
+    "is_test": False,
     "review": None,
     "exported_at": None,
     "export_failed_at": None,
@@ -238,6 +244,7 @@ DELIVERY: Final[Mapping[str, Any]] = {
 
 PROJECT: Final[Mapping[str, Any]] = {
     "name": "invoices",
+    "number": 79,
     "version": 1,
     "created_at": "2021-05-01T12:00:00Z",
 }

@@ -14,10 +14,20 @@ from sqlmodel import col
 from api.bodies import Text
 from store.access import Caller, visible
 from store.errors import NotFoundError
-from store.models import Activity, Delivery, File, Project, Task, Webhook
+from store.models import (
+    Activity,
+    ApiKey,
+    Delivery,
+    File,
+    Project,
+    Task,
+    Team,
+    User,
+    Webhook,
+)
 from store.settings import settings
 
-R = TypeVar("R", File, Task, Activity, Project, Webhook, Delivery)
+R = TypeVar("R", File, Task, Activity, Project, Webhook, Delivery, User, Team, ApiKey)
 T = TypeVar("T")
 
 Take = Annotated[int, Query(ge=1, le=100, description="How many items the page has at most.")]
@@ -133,3 +143,6 @@ WEBHOOKS = Listing(
     Webhook, (_c(Webhook.created_at), _c(Webhook.code)), _c(Webhook.code), "webhook_"
 )
 DELIVERIES = Listing(Delivery, (_c(Delivery.id),), _c(Delivery.code), "delivery_")
+USERS = Listing(User, (_c(User.created_at), _c(User.email)), _c(User.email))
+TEAMS = Listing(Team, (_c(Team.created_at), _c(Team.name)), _c(Team.name))
+KEYS = Listing(ApiKey, (_c(ApiKey.created_at), _c(ApiKey.prefix)), _c(ApiKey.prefix))

@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import col, select
 
-from api.auth import ProjectEditor, ProjectReader, TaskCreator
-from api.bodies import Text, media_type, read_form, read_json, storable_text
+from api.auth import Admin, ProjectEditor, ProjectReader, TaskCreator
+from api.bodies import Body, Text, media_type, read_form, read_json, storable_text
 from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
 from api.v1.lists import PROJECTS, From, Listed, Take
@@ -16,6 +16,7 @@ from api.v1.route import V1Route
 from flows import verbs
 from flows.import_table import import_table
 from operations.tools.scratch import scratch_folder
+from store import people
 from store.database import database
 from store.errors import (
     ForbiddenError,
@@ -176,3 +177,28 @@ async def show_project(name: ProjectName, caller: ProjectReader) -> words.Projec
     async with database().reading() as session:
         row, version = await find_project(session, caller, name)
     return words.project_with_source(row, version)
+
+
+class TeamBody(Body):
+    """Whose a project is to be."""
+
+    team: Text | None
+    """Id or name of a team; null: the whole organization's."""
+
+
+@router.put(
+    "/{name}/team",
+    summary="Give a project to a team",
+    responses={
+        200: examples.answer("The project.", examples.PROJECT),
+        **described(UnauthenticatedError, ForbiddenError, NotFoundError, 413, 415, 422),
+    },
+)
+async def give_project(
+    name: ProjectName, caller: Admin, body: Annotated[TeamBody, examples.body({"team": "claims"})]
+) -> words.Project:
+    """Give a project to a team, which alone sees it and its tasks then, or to everybody."""
+    await people.give_project(caller, name, body.team)
+    async with database().reading() as session:
+        row, version = await find_project(session, caller, name)
+    return words.project_of(row, version)

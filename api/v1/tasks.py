@@ -30,6 +30,7 @@ from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
 from api.v1.route import V1Route
 from flows import erase, verbs
 from store import models
+from store.access import visible
 from store.database import database
 from store.errors import (
     AlreadyClaimedError,
@@ -58,6 +59,7 @@ PageNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="1-based.", exa
 MAX_TEXT_CHARACTERS = 2000
 Name = Annotated[Text, Field(max_length=255)]
 Reason = Annotated[Text, Field(max_length=MAX_TEXT_CHARACTERS)]
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
 DocumentNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 PageNumberInBody = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -82,6 +84,8 @@ class TaskForm(_Body):
     name: Name = ""
     metadata: JsonField = {}
     callback_url: Url | None = None
+    priority: Priority = 0
+    due_at: UtcTime | None = None
 
 
 class DataForm(TaskForm):
@@ -105,6 +109,10 @@ class TaskBody(_Body):
     """What to keep with the task; it is given back and never looked into."""
     callback_url: Url | None = None
     """Address that is told of the end of the task, by a POST of the event."""
+    priority: Priority = 0
+    """Those with a higher one are reviewed first."""
+    due_at: UtcTime | None = None
+    """When it is wanted; among those of one priority the first comes first. It ends nothing."""
 
     @model_validator(mode="after")
     def _is_about_one_thing(self) -> "TaskBody":
@@ -232,6 +240,17 @@ class ReportBody(_Body):
                             "format": "uri",
                             "description": "Address that is told of the end of the task.",
                         },
+                        "priority": {
+                            "type": "integer",
+                            "minimum": -1000,
+                            "maximum": 1000,
+                            "description": "Those with a higher one are reviewed first.",
+                        },
+                        "due_at": {
+                            "type": "string",
+                            "format": "date-time",
+                            "description": "When it is wanted; it orders the queue.",
+                        },
                     },
                     required=["project"],
                     example={"project": "invoices", "metadata": '{"order": "4711"}'},
@@ -266,6 +285,8 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
                 name=body.name,
                 metadata=body.metadata,
                 callback_url=body.callback_url,
+                priority=body.priority,
+                due_at=body.due_at,
             )
         )
     if "data" in (names := await names_in_form(request)) and "file" not in names:
@@ -279,6 +300,8 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
                 name=data.name,
                 metadata=data.metadata,
                 callback_url=data.callback_url,
+                priority=data.priority,
+                due_at=data.due_at,
             )
         )
     upload, form = await read_form(request, TaskForm)
@@ -292,6 +315,8 @@ async def send_task(request: Request, caller: TaskCreator) -> words.Task:
             name=form.name,
             metadata=form.metadata,
             callback_url=form.callback_url,
+            priority=form.priority,
+            due_at=form.due_at,
         )
     return words.task_of(row)
 
@@ -310,7 +335,11 @@ async def claim_next(
     caller: TaskEditor,
     project: Annotated[Text | None, Query(description="Only tasks of this project.")] = None,
 ) -> words.Task | Response:
-    """Claim the task that has waited longest for a person and that nobody holds."""
+    """Claim the task whose turn it is, of those that wait for a person and that nobody holds.
+
+    That is the one with the highest `priority`, of those the one with the first `due_at`, of
+    those the oldest. Of two that ask at once each gets another.
+    """
     row = await verbs.next_task(caller, project)
     return words.task_of(row) if row else Response(status_code=204)
 
@@ -338,6 +367,9 @@ async def list_tasks(
         list[words.Status] | None, Query(description="The same in Scan Documents' words.")
     ] = None,
     project: Annotated[Text | None, Query(description="Only tasks of this project.")] = None,
+    queue: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="The same, by the project's number.")
+    ] = None,
     created_after: Annotated[
         UtcTime | None, Query(description="Only tasks made after this time.")
     ] = None,
@@ -371,6 +403,10 @@ async def list_tasks(
         if project:
             found, _ = await find_project(session, caller, project)
             filters.append(col(Task.project_id) == found.id)
+        if queue:
+            number = visible(models.Project, caller).where(col(models.Project.number) == queue)
+            project_id = number.with_only_columns(col(models.Project.id)).scalar_subquery()
+            filters.append(col(Task.project_id) == project_id)
         rows, links = await TASKS.page(session, caller, request, take, start, *filters)
     return Listed(data=[words.task_of(row) for row in rows], links=links)
 

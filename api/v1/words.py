@@ -27,11 +27,13 @@ STATUS: Final[Mapping[State, Status]] = {
 """Four words for eleven states; `state` beside it has the exact one."""
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """An object of the native API."""
+
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class File(_Shape):
+class File(Shape):
     """Bytes that were sent, or that a task made."""
 
     id: str
@@ -52,7 +54,7 @@ class Output(File):
     """What it is to the task: `data`, `searchable_pdf`, `generated` ..."""
 
 
-class Review(_Shape):
+class Review(Shape):
     """The wait for a person."""
 
     round: int
@@ -66,7 +68,7 @@ class Review(_Shape):
     """When the present wait runs out; null when nobody is waited for."""
 
 
-class Progress(_Shape):
+class Progress(Shape):
     """How far the work is."""
 
     current: int
@@ -76,7 +78,7 @@ class Progress(_Shape):
     """What is being done, or was done last."""
 
 
-class TaskLinks(_Shape):
+class TaskLinks(Shape):
     """Where people look at the task."""
 
     review: str
@@ -85,10 +87,12 @@ class TaskLinks(_Shape):
     """Its flow run in the Prefect UI; null until there is one, or where no UI is known."""
 
 
-class Task(_Shape):
+class Task(Shape):
     """One piece of work on one input."""
 
     id: str
+    number: int | None
+    """Its id where ids are whole numbers."""
     operation: str
     """`process` for a task of a project, else the name of an operation."""
     status: Status
@@ -110,8 +114,18 @@ class Task(_Shape):
     """Values by the blocks of its project, where it has data; null where it has a file."""
     source: str
     """How its data came: `api`, `manual`, or the name of the table it was a row of."""
+    priority: int
+    """Those with a higher one are reviewed first."""
+    due_at: datetime | None
+    """When its sender wants it decided."""
     claimed_by: str | None
     """Who holds the task now."""
+    decided_by: str | None
+    """Who decided last; null where nobody did."""
+    is_correct: bool | None
+    """What an audit found of that decision; null where nobody has judged it."""
+    is_test: bool
+    """It was made with a test key: nobody reviews it, and it is gone after a day."""
     review: Review | None
     """Null for a task that has not waited for a person."""
     exported_at: datetime | None
@@ -124,7 +138,7 @@ class Task(_Shape):
     links: TaskLinks
 
 
-class Document(_Shape):
+class Document(Shape):
     """A document found in the input of a task."""
 
     number: int
@@ -142,7 +156,7 @@ class Document(_Shape):
     """By name: value, text, confidence, place on the page, and what is wrong with it."""
 
 
-class Page(_Shape):
+class Page(Shape):
     """A page of the input, as it was read."""
 
     number: int
@@ -158,14 +172,14 @@ class Page(_Shape):
     """Address of the page image."""
 
 
-class Documents(_Shape):
+class Documents(Shape):
     """What a task found in its input."""
 
     documents: list[Document]
     pages: list[Page]
 
 
-class FetchedDocument(_Shape):
+class FetchedDocument(Shape):
     """A document of a task whose files a client fetches."""
 
     number: int
@@ -179,7 +193,7 @@ class FetchedDocument(_Shape):
     """Values by the names of the fields."""
 
 
-class Offer(_Shape):
+class Offer(Shape):
     """What a client fetches."""
 
     task: Task
@@ -189,7 +203,7 @@ class Offer(_Shape):
     documents: list[FetchedDocument]
 
 
-class Event(_Shape):
+class Event(Shape):
     """Something that happened."""
 
     id: str
@@ -204,7 +218,7 @@ class Event(_Shape):
     reason: str
 
 
-class Webhook(_Shape):
+class Webhook(Shape):
     """An address that is told of events."""
 
     id: str
@@ -228,7 +242,7 @@ class WebhookWithSecret(Webhook):
     """Verifies what is sent: `whsec_...`."""
 
 
-class Delivery(_Shape):
+class Delivery(Shape):
     """An event that a webhook is told of, and what became of it."""
 
     id: str
@@ -248,7 +262,7 @@ class Delivery(_Shape):
     created_at: datetime
 
 
-class Attempt(_Shape):
+class Attempt(Shape):
     """The last try to deliver."""
 
     at: datetime
@@ -262,7 +276,7 @@ class Attempt(_Shape):
     """How long it took."""
 
 
-class RefusedRow(_Shape):
+class RefusedRow(Shape):
     """A row of a table that became no task."""
 
     line: int
@@ -272,7 +286,7 @@ class RefusedRow(_Shape):
     reason: str
 
 
-class Imported(_Shape):
+class Imported(Shape):
     """What became of a table."""
 
     count: int
@@ -282,10 +296,12 @@ class Imported(_Shape):
     """The first thousand of them."""
 
 
-class Project(_Shape):
+class Project(Shape):
     """A named way of treating documents."""
 
     name: str
+    number: int
+    """Its id where ids are whole numbers."""
     version: int
     """Counts the texts of its project file; new tasks take the newest."""
     created_at: datetime
@@ -325,7 +341,13 @@ def task_of(row: models.Task) -> Task:
         metadata=row.task_metadata if is_project_task else {},
         data=row.task_data,
         source=row.source,
+        number=row.number,
+        priority=row.priority,
+        due_at=row.due_at,
         claimed_by=holder(row),
+        decided_by=row.decided_by,
+        is_correct=row.is_correct,
+        is_test=row.is_test,
         review=Review(
             round=row.review_round,
             step=row.review_step,
@@ -453,11 +475,17 @@ def delivery_of(row: models.Delivery, event: models.Activity) -> Delivery:
 
 def project_of(row: models.Project, version: models.ProjectVersion) -> Project:
     """A project."""
-    return Project(name=row.name, version=version.number, created_at=row.created_at)
+    return Project(
+        name=row.name, number=row.number, version=version.number, created_at=row.created_at
+    )
 
 
 def project_with_source(row: models.Project, version: models.ProjectVersion) -> ProjectWithSource:
     """A project and the text of its file."""
     return ProjectWithSource(
-        name=row.name, version=version.number, created_at=row.created_at, source=version.source
+        name=row.name,
+        number=row.number,
+        version=version.number,
+        created_at=row.created_at,
+        source=version.source,
     )

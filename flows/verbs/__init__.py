@@ -41,7 +41,7 @@ from flows.verbs.files import (
     store_bytes,
     take_file,
 )
-from flows.verbs.judging import audit, comment
+from flows.verbs.judging import MAX_COMMENT_CHARACTERS, audit, comment
 from flows.verbs.projects import delete_project, install_project, must_not_exceed, must_take
 from flows.verbs.queues import MAX_TITLE_CHARACTERS, change_queue, create_queue
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
@@ -59,6 +59,7 @@ from flows.verbs.values import field_key, save
 
 __all__ = [
     "ARRANGE",
+    "MAX_COMMENT_CHARACTERS",
     "MAX_FILE_BYTES",
     "MAX_NAME_CHARACTERS",
     "MAX_PAGE_BYTES",

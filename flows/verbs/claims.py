@@ -166,13 +166,13 @@ async def _set_free(session: AsyncSession, caller: Caller, task: Task) -> Task:
     )
 
 
-async def assign(caller: Caller, public_id: str, email: str | None) -> Task:
+async def assign(caller: Caller, public_id: str, to: str | None) -> Task:
     """Hand a task that waits over to a person, for a day; or to nobody.
 
     Args:
         caller: who holds the task, an admin, or anybody while nobody holds it.
         public_id: of the task.
-        email: whom to; None: nobody is to hold it.
+        to: id or e-mail of the person; None: nobody is to hold it.
 
     Raises:
         IllegalTransitionError: it does not wait for a person.
@@ -187,9 +187,9 @@ async def assign(caller: Caller, public_id: str, email: str | None) -> Task:
         must_wait(task)
         if not caller.is_admin:
             must_not_be_held_by_another(caller, task)
-        if email is None:
+        if to is None:
             return await _set_free(session, caller, task) if holder(task) else task
-        user = await find_user(session, caller, email)
+        user = await find_user(session, caller, to)
         other = await caller_of_user(session, user)
         may = visible(Task, other).where(col(Task.id) == task.id, sees_task(other, REVIEW))
         if (await session.execute(may)).first() is None:

@@ -1,5 +1,6 @@
 """Every address under /v1: who gets in, and what of others is seen."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.v1 import streams
 from api.v1.operations import body_of, example_of
 from operations.registry import OPERATIONS as REGISTERED
 from store.access import SCOPES
@@ -24,6 +26,13 @@ from tests.contract.world import (
     send_file,
     send_task,
 )
+
+
+@pytest.fixture(autouse=True)
+def short_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream ends at once: the client of these tests reads an answer as a whole."""
+    monkeypatch.setattr(streams, "LIFETIME_SECONDS", 0.0)
+
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -82,6 +91,35 @@ async def webhook_delivery(client: Client) -> str:
     return f"{webhook_id}/{answer.json()['id']}"
 
 
+async def decided(client: Client) -> str:
+    task_id = await in_review(client)
+    answer = await client.post(f"/v1/tasks/{task_id}/complete")
+    assert answer.status_code == 200, answer.text
+    return task_id
+
+
+async def user(client: Client) -> str:
+    answer = await client.post("/v1/users", json={"email": "eve@example.com"})
+    assert answer.status_code == 201, answer.text
+    return "eve@example.com"
+
+
+async def team(client: Client) -> str:
+    answer = await client.post("/v1/teams", json={"name": "claims"})
+    assert answer.status_code == 201, answer.text
+    return "claims"
+
+
+async def team_and_user(client: Client) -> str:
+    return f"{await team(client)}/{await user(client)}"
+
+
+async def key(client: Client) -> str:
+    answer = await client.post("/v1/keys", json={"scopes": ["task.read"]})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
 async def nothing(client: Client) -> str:
     return ""
 
@@ -129,7 +167,30 @@ CALLS: dict[tuple[str, str], Call] = {
     ("post", "/v1/tasks/{task_id}/export/complete"): Call(awaiting_export),
     ("post", "/v1/tasks/{task_id}/export/cancel"): Call(awaiting_export),
     ("post", "/v1/tasks/{task_id}/export/fail"): Call(awaiting_export),
+    ("post", "/v1/tasks/{task_id}/assign"): Call(in_review, {"json": {"user": "ada@example.com"}}),
+    ("post", "/v1/tasks/{task_id}/comments"): Call(queued, {"json": {"text": "Look."}}, 201),
+    ("post", "/v1/tasks/{task_id}/audit"): Call(decided, {"json": {"correct": True}}),
+    ("post", "/v1/tasks:batch"): Call(send={"json": {"verb": "claim", "ids": ["x"]}}, status=207),
     ("get", "/v1/events"): Call(queued),
+    ("get", "/v1/stream"): Call(queued),
+    ("get", "/v1/tasks/{task_id}/stream"): Call(queued),
+    ("get", "/v1/metrics/queues"): Call(project),
+    ("post", "/v1/users"): Call(send={"json": {"email": "eve@example.com"}}, status=201),
+    ("get", "/v1/users"): Call(user),
+    ("get", "/v1/users/{user}"): Call(user),
+    ("patch", "/v1/users/{user}"): Call(user, {"json": {"name": "Eve"}}),
+    ("delete", "/v1/users/{user}"): Call(user, status=204),
+    ("post", "/v1/teams"): Call(send={"json": {"name": "claims"}}, status=201),
+    ("get", "/v1/teams"): Call(team),
+    ("get", "/v1/teams/{team}"): Call(team),
+    ("delete", "/v1/teams/{team}"): Call(team, status=204),
+    ("put", "/v1/teams/{team}/members/{user}"): Call(team_and_user),
+    ("delete", "/v1/teams/{team}/members/{user}"): Call(team_and_user, status=204),
+    ("post", "/v1/keys"): Call(send={"json": {"scopes": ["task.read"]}}, status=201),
+    ("get", "/v1/keys"): Call(key),
+    ("get", "/v1/keys/{key_id}"): Call(key),
+    ("patch", "/v1/keys/{key_id}"): Call(key, {"json": {"name": "mail room"}}),
+    ("delete", "/v1/keys/{key_id}"): Call(key, status=204),
     ("post", "/v1/webhooks"): Call(send={"json": {"url": "https://example.com"}}, status=201),
     ("get", "/v1/webhooks"): Call(webhook),
     ("get", "/v1/webhooks/{webhook_id}"): Call(webhook),
@@ -147,6 +208,7 @@ CALLS: dict[tuple[str, str], Call] = {
         data_project, {"files": {"file": ("table.csv", b"comment\nnice\n")}}, 201
     ),
     ("get", "/v1/projects/{name}"): Call(project),
+    ("put", "/v1/projects/{name}/team"): Call(project, {"json": {"team": None}}),
 }
 
 
@@ -178,6 +240,12 @@ def call_of(method: str, path: str) -> Call:
     return CALLS[(method, path)]
 
 
+def address_of(path: str, subject: str) -> str:
+    """An address, its parameters filled in with the parts of the subject, in order."""
+    parts = iter(subject.split("/"))
+    return re.sub(r"{(\w+)}", lambda name: "1" if name[1] == "number" else next(parts), path)
+
+
 def is_operation(path: str) -> bool:
     return "-operations/" in path
 
@@ -193,15 +261,7 @@ async def test_a_key_opens_what_its_scope_says_and_only_in_its_organization(
 ):
     call = call_of(method, path)
     subject = await call.of(client)
-    webhook_id, _, delivery_id = subject.partition("/")
-    address = path.format(
-        file_id=subject,
-        task_id=subject,
-        name=subject,
-        number=1,
-        webhook_id=webhook_id,
-        delivery_id=delivery_id,
-    )
+    address = address_of(path, subject)
     scope = scope_of(OPERATIONS[(method, path)])
     for verb, first in HELD_FIRST.items():
         if path.endswith(verb):
