@@ -20,7 +20,7 @@ from store.destinations import Destination
 from store.errors import AddressError, ExportFailedError
 from store.export_names import numbered
 from store.finding import project_file_of
-from store.models import ExportedFile, File, Task
+from store.models import ExportedFile, File, Organization, Task
 from store.project_file import ProjectFile
 
 RETRIES: Final = 6
@@ -61,10 +61,11 @@ async def deliver(task_id: UUID) -> None:
     async with database().reading() as session:
         row = await session.get_one(Task, task_id)
         project = await project_file_of(session, row)
+        organization = await session.get_one(Organization, row.organization_id)
         made = select(File).where(col(File.task_id) == task_id).order_by(col(File.created_at))
         files = (await session.execute(made)).scalars().all()
     try:
-        place = Destination(project.export.to)
+        place = Destination(project.export.to, organization.name)
     except AddressError as error:  # the operator allows it no more
         raise ExportFailedError(error.message, **error.details) from None
     mine = {file.blob for file in files}

@@ -11,7 +11,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from store.errors import AddressError, ExportFailedError
+from store.export_names import safe_stem
 from store.settings import settings
+
+_ORGANIZATION: Final = "{organization}"
 
 _LOCAL: Final = frozenset({"file", "local"})
 
@@ -26,20 +29,27 @@ class Destination:
     Its methods block: call them in a thread.
     """
 
-    def __init__(self, to: str):
+    def __init__(self, to: str, organization: str):
         """Find it; nothing is reached yet.
 
         Args:
             to: a folder below the first of the places that the settings allow, or a whole URL
                 below any of them.
+            organization: name of the one whose project it is; others have other folders.
 
         Raises:
             AddressError: it is at no place that the settings allow.
         """
         allowed = settings().effective_export_urls
-        self._base, self._url = _allowed(to, allowed)
+        own = safe_stem(organization)
+        bases = {base.replace(_ORGANIZATION, own): base for base in allowed}
+        base, self._url = _allowed(to, list(bases))
+        self._base = _spelled(base)
+        # What of it the operator must have made: all that is the same for everybody.
+        shared, mark, _ = bases[base].partition(_ORGANIZATION)
+        self._root = _spelled(shared.rpartition("/")[0] if mark else shared)
         self._scheme, _, self._rest = self._url.partition("://")
-        self._makes_base = not settings().export_urls  # our own folder in our own home
+        self._makes_root = not settings().export_urls  # our own folder in our own home
 
     def location(self, name: str) -> str:
         """The URL of a file there, without credentials, in small letters."""
@@ -104,7 +114,7 @@ class Destination:
 
     def _make_folder(self, folder: Path) -> None:
         base = Path(self._base.removeprefix("file://"))
-        if not self._makes_base and not base.is_dir():
+        if not self._makes_root and not Path(self._root.removeprefix("file://")).is_dir():
             # Made by us, it would hide that a network drive is not mounted.
             raise ExportFailedError(
                 "The folder for exports is not there. Mount or make it, then try again.",
@@ -145,10 +155,9 @@ def _allowed(to: str, bases: Sequence[str]) -> tuple[str, str]:
             "This is no place for exports: write a folder, like `invoices/paid`, or a URL, like"
             " `s3://bucket/invoices`, without `..`, `?`, `#`, `%` and `*`."
         )
-    places = [_spelled(base) for base in bases]
-    wanted = _spelled(to if is_whole else f"{places[0]}/{to}")
-    for base in places:
-        if wanted == base or wanted.startswith(f"{base}/"):
+    wanted = _spelled(to if is_whole else f"{bases[0].rstrip('/')}/{to}")
+    for base in bases:
+        if wanted == _spelled(base) or wanted.startswith(f"{_spelled(base)}/"):
             return base, wanted
     raise AddressError(
         "Nothing may be exported to there from this server. Name a folder, like `invoices`, or"

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
 
     export_urls: Annotated[tuple[str, ...], *Listed] = ()
     """Folders and buckets below which projects may export, fsspec URLs by commas, the first of them
-    for projects that name only a folder; empty: `<home>/exports`."""
+    for projects that name only a folder; `{organization}` in one stands for the name of theirs;
+    empty: `<home>/exports/{organization}`."""
 
     host: str = "127.0.0.1"
     """Address the API and the pages listen on."""
@@ -125,7 +126,7 @@ class Settings(BaseSettings):
     @property
     def effective_export_urls(self) -> tuple[str, ...]:
         """Where projects may export to, with the default filled in."""
-        return self.export_urls or (f"file://{self.home.absolute() / 'exports'}",)
+        return self.export_urls or (f"file://{self.home.absolute()}/exports/{{organization}}",)
 
     @property
     def effective_public_url(self) -> str:

@@ -19,7 +19,7 @@ from store.errors import (
 )
 from store.finding import find_project
 from store.ids import now
-from store.models import File, Project, ProjectVersion
+from store.models import File, Organization, Project, ProjectVersion
 from store.project_file import ProjectFile, parse_project_file, refused
 
 
@@ -42,8 +42,10 @@ async def install_project(
     """
     content = parse_project_file(source)
     if content.export.to:
+        async with database().reading() as session:
+            organization = await session.get_one(Organization, caller.organization_id)
         try:
-            Destination(content.export.to)
+            Destination(content.export.to, organization.name)
         except AddressError as error:
             raise refused(source, ("export", "to"), error.message) from None
     if content.report_hook:

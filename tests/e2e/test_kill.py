@@ -109,7 +109,7 @@ def test_killed_while_files_get_to_their_folder_each_is_there_once(
     papertray.install(_exporting("outgoing", "name: '{number}', to: outgoing"))
     numbers = [f"EX-{n}" for n in range(4)]
     tasks = [papertray.submit(invoice(number=number), "outgoing") for number in numbers]
-    folder = papertray.home / "exports/outgoing"
+    folder = papertray.home / "exports/default/outgoing"
     wait_until(lambda: bool(_files(folder)), 120, lambda: "nothing comes")
     papertray.kill("worker")
     for task in tasks:

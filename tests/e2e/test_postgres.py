@@ -133,7 +133,7 @@ async def test_of_exports_that_want_one_name_at_once_each_has_its_own(
             session.add(file)
     for _ in range(2):  # done again, each takes its own place
         await asyncio.gather(*(deliver.fn(task.id) for task in tasks))
-        names = {path.name for path in (tmp_path / "exports/orders").iterdir()}
+        names = {path.name for path in (tmp_path / "exports" / tmp_path.name / "orders").iterdir()}
         assert names == {"same.json", *(f"same-{n}.json" for n in range(2, 7))}
 
 

@@ -43,7 +43,8 @@ async def taken(caller: Caller, export: str, number: str = "A/1", more: str = ""
 
 def exports() -> dict[str, str]:
     """What is in the folder for exports: name -> content."""
-    folder = Path(settings().effective_export_urls[0].removeprefix("file://"))
+    base = settings().effective_export_urls[0].replace("{organization}", "acme")
+    folder = Path(base.removeprefix("file://"))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_text() for path in files}
 
@@ -96,7 +97,7 @@ export: {formats: [json, pdf], name: "{document_type} {total} of {input}", to: l
     ]
     assert [file["name"] for file in task.result["generated_files"]] == names
     assert task.result["exported_files"] == names
-    folder = home / "exports/letters"
+    folder = home / "exports/acme/letters"
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert all((folder / name).read_bytes().startswith(b"%PDF") for name in names[1:])
     assert task.exported_at is not None
@@ -115,9 +116,9 @@ async def test_without_a_name_files_are_called_after_their_task(
 
 
 async def test_no_file_of_another_is_overwritten(alice: Caller, driver: Driver, home: Path) -> None:
-    (home / "exports").mkdir()
-    (home / "exports/A-1.json").write_text("somebody's")
-    export = f'{{name: "{{number}}", to: "file://{home}/exports"}}'
+    (home / "exports/acme").mkdir(parents=True)
+    (home / "exports/acme/A-1.json").write_text("somebody's")
+    export = f'{{name: "{{number}}", to: "file://{home}/exports/acme"}}'
     for task in [await taken(alice, export) for _ in range(2)]:
         await driver.process(task)
     there = exports()
@@ -128,9 +129,9 @@ async def test_no_file_of_another_is_overwritten(alice: Caller, driver: Driver, 
 async def test_beyond_some_numbers_the_id_of_the_task_tells_files_apart(
     alice: Caller, driver: Driver, home: Path
 ) -> None:
-    (home / "exports/orders").mkdir(parents=True)
+    (home / "exports/acme/orders").mkdir(parents=True)
     for number in range(1, MOST_NUMBERS + 1):
-        (home / f"exports/orders/x{f'-{number}' if number > 1 else ''}.json").touch()
+        (home / f"exports/acme/orders/x{f'-{number}' if number > 1 else ''}.json").touch()
     task = await driver.process(await taken(alice, '{name: "{number}", to: orders}', number="x"))
     assert f"orders/x-{task.public_id}.json" in exports()
 
@@ -187,7 +188,7 @@ async def test_killed_after_confirming_nothing_is_delivered_twice(
         patch.setattr(exporting, "end", killed)
         with pytest.raises(KilledError):
             await driver.process(task)
-    (home / "exports/orders/A-1.json").unlink()  # somebody has taken it away already
+    (home / "exports/acme/orders/A-1.json").unlink()  # somebody has taken it away already
     task = await driver.process(await again(task))
     assert (task.state, exports()) == (State.COMPLETED, {})
     assert task.result["exported_files"] == ["A-1.json"]

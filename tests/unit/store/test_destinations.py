@@ -26,20 +26,33 @@ def allow(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
 
 
 async def test_a_folder_is_below_the_home_where_nothing_is_set(home: Path, source: Path) -> None:
-    place = Destination("invoices/paid")
+    place = Destination("invoices/paid", "acme")
     assert not place.has("a.pdf")
     place.put(source, "a.pdf", PART)
-    assert (home / "exports/invoices/paid/a.pdf").read_bytes() == b"whole"
+    assert (home / "exports/acme/invoices/paid/a.pdf").read_bytes() == b"whole"
     assert place.has("a.pdf")
-    assert [path.name for path in (home / "exports/invoices/paid").iterdir()] == ["a.pdf"]
+    assert [path.name for path in (home / "exports/acme/invoices/paid").iterdir()] == ["a.pdf"]
+
+
+async def test_each_organization_has_folders_of_its_own(
+    home: Path, source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Destination("invoices", "globex / 2").put(source, "a.pdf", PART)
+    assert (home / "exports/globex - 2/invoices/a.pdf").is_file()
+    with pytest.raises(AddressError):
+        Destination(f"{home}/exports/acme", "globex")
+    allow(monkeypatch, f"{tmp_path}/for-{{organization}}/out", "s3://all")
+    Destination("invoices", "acme").put(source, "a.pdf", PART)
+    assert (tmp_path / "for-acme/out/invoices/a.pdf").is_file()
+    assert Destination("s3://all/acme", "acme").location("a") == "s3://all/acme/a"
 
 
 async def test_what_is_there_is_replaced(home: Path, source: Path) -> None:
-    place = Destination("invoices")
+    place = Destination("invoices", "acme")
     place.put(source, "a.pdf", PART)
     source.write_bytes(b"corrected")
     place.put(source, "a.pdf", PART)
-    assert (home / "exports/invoices/a.pdf").read_bytes() == b"corrected"
+    assert (home / "exports/acme/invoices/a.pdf").read_bytes() == b"corrected"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +88,7 @@ async def test_no_other_place_is_allowed(
 ) -> None:
     allow(monkeypatch, "/srv/out", "s3://bucket")
     with pytest.raises(AddressError):
-        Destination(to)
+        Destination(to, "acme")
 
 
 @pytest.mark.parametrize(
@@ -93,14 +106,14 @@ async def test_one_place_has_one_spelling_and_no_password(
     home: Path, monkeypatch: pytest.MonkeyPatch, to: str, location: str
 ) -> None:
     allow(monkeypatch, "file:///srv/out/", "s3://bucket", "ftp://user:secret@host")
-    assert Destination(to).location("A.pdf") == location
+    assert Destination(to, "acme").location("A.pdf") == location
 
 
 async def test_a_bucket_takes_files(
     home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow(monkeypatch, "memory://bucket")
-    place = Destination("memory://bucket/paid")
+    place = Destination("memory://bucket/paid", "acme")
     assert not place.has("a.pdf")
     place.put(source, "a.pdf", PART)
     assert place.has("a.pdf")
@@ -110,10 +123,10 @@ async def test_a_bucket_takes_files(
 async def test_a_link_leads_to_no_other_place(home: Path, source: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    (home / "exports").mkdir()
-    (home / "exports/link").symlink_to(outside)
+    (home / "exports/acme").mkdir(parents=True)
+    (home / "exports/acme/link").symlink_to(outside)
     with pytest.raises(ExportFailedError, match="by a link"):
-        Destination("link").put(source, "a.pdf", PART)
+        Destination("link", "acme").put(source, "a.pdf", PART)
     assert not list(outside.iterdir())
 
 
@@ -122,22 +135,22 @@ async def test_a_drive_that_is_not_mounted_is_not_made(
 ) -> None:
     allow(monkeypatch, str(tmp_path / "mnt/share"))
     with pytest.raises(ExportFailedError, match="Mount or make it"):
-        Destination("invoices").put(source, "a.pdf", PART)
+        Destination("invoices", "acme").put(source, "a.pdf", PART)
     assert not (tmp_path / "mnt").exists()
 
 
 async def test_what_goes_wrong_is_told_without_the_name_of_the_file(
     home: Path, source: Path
 ) -> None:
-    place = Destination("invoices")
-    (home / "exports/invoices/Anna Muster.pdf").mkdir(parents=True)
+    place = Destination("invoices", "acme")
+    (home / "exports/acme/invoices/Anna Muster.pdf").mkdir(parents=True)
     with pytest.raises(ExportFailedError) as caught:
         place.put(source, "Anna Muster.pdf", PART)
     assert caught.value.retryable
     assert "Is a directory" in caught.value.message
     assert "Anna" not in repr(caught.value.as_result())
     assert caught.value.__suppress_context__
-    assert not (home / "exports/invoices" / PART).exists()
+    assert not (home / "exports/acme/invoices" / PART).exists()
 
 
 async def test_a_file_system_that_is_not_there_is_told_of(
@@ -145,11 +158,11 @@ async def test_a_file_system_that_is_not_there_is_told_of(
 ) -> None:
     allow(monkeypatch, "nonsense://x", "lost://x")
     with pytest.raises(ExportFailedError, match="does not take them: ValueError"):
-        Destination("nonsense://x/y").put(source, "a.pdf", PART)
+        Destination("nonsense://x/y", "acme").put(source, "a.pdf", PART)
     register = {"class": "not_installed.FileSystem", "err": "Install lostfs to access it"}
     monkeypatch.setitem(known_implementations, "lost", register)
     with pytest.raises(ExportFailedError, match="Install lostfs"):
-        Destination("lost://x/y").put(source, "a.pdf", PART)
+        Destination("lost://x/y", "acme").put(source, "a.pdf", PART)
 
 
 async def test_on_a_server_of_files_one_is_renamed_when_it_is_whole(
@@ -172,7 +185,7 @@ async def test_on_a_server_of_files_one_is_renamed_when_it_is_whole(
     allow(monkeypatch, "sftp://host")
     for content in (b"first", b"second"):
         source.write_bytes(content)
-        Destination("sftp://host/out").put(source, "a.pdf", PART)
+        Destination("sftp://host/out", "acme").put(source, "a.pdf", PART)
     assert seen == [[f"/out/{PART}"], [f"/out/{PART}", "/out/a.pdf"]]
     assert server.find("/out") == ["/out/a.pdf"]
     assert server.cat_file("/out/a.pdf") == b"second"
