@@ -18,6 +18,7 @@ from flows.form import (
 from flows.review import wait_out
 from flows.task_run import PREFECT_UI, TaskRun
 from flows.verbs import ARRANGE, arrange, complete, discard, field_key, report
+from operations.validate_fields import PERSON
 from store.access import Caller
 from store.blocks import faults_of
 from store.database import database
@@ -229,13 +230,26 @@ async def _reason_in_values(run: TaskRun, project: ProjectFile) -> str:
         for name, value in fields.items()
     }
     invalid = {key: value.message for key, value in named.items() if not value.valid}
+    # No field may be required, but a document without any is of another kind or language.
+    empty = [
+        number
+        for number, fields in values.items()
+        if fields and not any(value.text or value.method == PERSON for value in fields.values())
+    ]
     unsure = [key for key, value in named.items() if value.needs_confirmation]
     if project.when_review is WhenReview.NEVER:
-        if invalid:
-            raise FieldsInvalidError(fields=invalid)
+        nothing = {
+            field_key(documents, number, name): "is not found, and no other field is"
+            for number in empty
+            for name in values[number]
+        }
+        if invalid or nothing:
+            raise FieldsInvalidError(fields=nothing | invalid)
         return ""
     if invalid:
         return f"not valid: {', '.join(invalid)}"
+    if empty:
+        return f"no field found: {', '.join(f'document {number}' for number in empty)}"
     if unsure:
         return f"to be confirmed: {', '.join(unsure)}"
     if project.when_review is WhenReview.ALWAYS:

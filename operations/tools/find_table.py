@@ -7,6 +7,7 @@ be set to the right.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, pairwise
 from statistics import median
 from typing import Final
@@ -142,14 +143,9 @@ class _Table:
         return best
 
     def _anchors(self, segments: Sequence[Segment]) -> list[_Anchor]:
-        cells = [
-            _Anchor(around(w.box for w in words), None)
-            for words in _cells_of([word for segment in segments for word in segment.words])
-        ]
-        texts = [
-            " ".join(bare(w.text) for w in words)
-            for words in _cells_of([word for segment in segments for word in segment.words])
-        ]
+        of_cells = _cells_of([word for segment in segments for word in segment.words])
+        cells = [_Anchor(around(w.box for w in words), None) for words in of_cells]
+        texts = [" ".join(bare(w.text) for w in words) for words in of_cells]
         # The surest pairs of a cell and a column first.
         pairs = sorted(
             (
@@ -360,6 +356,7 @@ def _cells_of(words: Sequence[Word]) -> list[list[Word]]:
     return [sorted(cell, key=lambda w: (round(w.box[1] / size), w.box[0])) for cell in cells]
 
 
+@lru_cache(maxsize=16_384)
 def _fit(text: str, label: str) -> float:
     """How well the words of a header are the name of a column, 0..1."""
     wanted = " ".join(bare(word) for word in label.split())

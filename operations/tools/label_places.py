@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from operations.tools.layout import Line, Segment, lines_of
 from operations.tools.value_types import alike
@@ -177,6 +177,7 @@ def _pairs(word: str) -> set[str]:
     return {word[n : n + 2] for n in range(len(word) - 1)}
 
 
+@lru_cache(maxsize=16_384)
 def bare(word: str) -> str:
     """A word without the marks around it and without its case."""
     return _EDGES.sub("", word).casefold()

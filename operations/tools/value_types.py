@@ -104,9 +104,12 @@ def alike(word: str, wanted: str) -> float:
         return 1.0
     if min(len(word), len(wanted)) < _MIN_FUZZY_LETTERS:
         return 0.0
+    lengths = sorted((len(word), len(wanted)))
+    if 2 * lengths[0] < _MIN_ALIKE * sum(lengths):
+        return 0.0
     matcher = SequenceMatcher(None, word, wanted, autojunk=False)
-    # The first two are quick, and never less than the third.
-    if matcher.real_quick_ratio() < _MIN_ALIKE or matcher.quick_ratio() < _MIN_ALIKE:
+    # It is quick, and never less than the ratio itself.
+    if matcher.quick_ratio() < _MIN_ALIKE:
         return 0.0
     ratio = matcher.ratio()
     return ratio if ratio >= _MIN_ALIKE else 0.0

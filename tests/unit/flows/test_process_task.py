@@ -172,6 +172,9 @@ async def test_data_is_filled_in_by_a_person_and_leaves(alice: Caller, driver: D
 async def test_blank_pages_first_pages_and_counts_tell_documents_apart(
     alice: Caller, driver: Driver
 ) -> None:
+    async def accept(waiting: Task) -> None:
+        await verbs.complete(alice, waiting.public_id)
+
     pages = (INVOICE, LATER, BLANK, COMPLAINT, BLANK, BLANK, INVOICE)
     for segment, expected in (
         ("{by: blank_page}", [[1, 2], [4], [7]]),
@@ -180,10 +183,11 @@ async def test_blank_pages_first_pages_and_counts_tell_documents_apart(
         ("{by: page_count, page_count: 3}", [[1, 2, 3], [4, 5, 6], [7]]),
     ):
         task = await sent(alice, f"{ONE_TYPE}segment: {segment}\n", *pages)
-        task = await driver.process(task)
+        task = await driver.process(task, accept)
         assert task.state is State.COMPLETED, task.result
         assert [one["page_numbers"] for one in task.result["documents"]] == expected
-    assert driver.asked == []
+    # The complaint and the blank pages have none of the fields; nothing else needs a person.
+    assert all(reason.startswith("no field found: document 2") for reason in driver.asked)
 
 
 async def test_a_file_of_separators_alone_fails_and_says_so(alice: Caller, driver: Driver) -> None:
@@ -288,14 +292,17 @@ async def test_what_is_of_no_type_waits_for_a_person_goes_on_or_is_unknown(
         assert [one.document_type for one in await found(waiting)] == ["unknown"]
         await verbs.arrange(alice, waiting.public_id, [verbs.Arranged([1], "complaint")])
 
-    task = await driver.process(await sent(alice, SORTING, STRANGE), say)
-    assert driver.asked == ["types to be confirmed: document 1"]
+    async def accept(waiting: Task) -> None:
+        await verbs.complete(alice, waiting.public_id)
+
+    task = await driver.process(await sent(alice, SORTING, STRANGE), say, accept)
+    assert driver.asked == ["types to be confirmed: document 1", "no field found: document 1"]
     assert kinds(task.result["documents"]) == [("complaint", [1])]
     for more in ("classify: {unknown: keep}\n", "review: never\n"):
         task = await driver.process(await sent(alice, SORTING + more, STRANGE))
         assert kinds(task.result["documents"]) == [("unknown", [1])]
         assert task.result["documents"][0]["fields"] == {}
-    assert len(driver.asked) == 1
+    assert len(driver.asked) == 2
 
 
 @pytest.mark.parametrize("step", ["segment", "classify", "extract"])
@@ -407,6 +414,23 @@ async def test_a_pattern_that_never_ends_fails_the_task_and_is_named(
     assert task.state is State.FAILED
     assert task.result["details"]["code"] == "limit_exceeded"
     assert "(?:a|a|aa)+$" in task.result["error"]
+
+
+async def test_where_no_field_is_found_a_person_looks_or_the_task_fails(
+    alice: Caller, driver: Driver
+) -> None:
+    german = ONE_TYPE.replace("Total due", "Gesamtbetrag")
+    waits: list[str] = []
+
+    async def fill_in(waiting: Task) -> None:
+        waits.append(waiting.review_reason)
+        await verbs.complete(alice, waiting.public_id, {})
+
+    task = await driver.process(await sent(alice, german, INVOICE), fill_in)
+    assert (waits, task.state) == (["no field found: document 1"], State.COMPLETED)
+    task = await driver.process(await sent(alice, f"{german}review: never\n", INVOICE))
+    assert task.state is State.FAILED
+    assert task.result["details"]["fields"] == {"total": "is not found, and no other field is"}
 
 
 async def test_a_file_is_for_files_and_data_for_data(alice: Caller, file: File) -> None:
