@@ -242,11 +242,13 @@ def _kept(which: str) -> Mapping[str, Any]:
 WAITING_ONLY: Final = _where("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
+# The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
 SETTLED: Final = (
     *("project_id", "settled_at", "code"),
     *("created_at", "decided_by", "is_correct", "source", "handling_seconds"),
+    *("deleted_at", "is_private"),
 )
-UNSETTLED: Final = ("project_id", "created_at", "code")
+UNSETTLED: Final = ("project_id", "created_at", "code", "settled_at", "deleted_at", "is_private")
 
 
 class Task(SQLModel, table=True):

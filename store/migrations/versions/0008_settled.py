@@ -40,13 +40,14 @@ def upgrade() -> None:
         [
             *("project_id", "settled_at", "code"),
             *("created_at", "decided_by", "is_correct", "source", "handling_seconds"),
+            *("deleted_at", "is_private"),
         ],
         **_kept("settled_at IS NOT NULL"),
     )
     op.create_index(
         "ix_task_unsettled",
         "task",
-        ["project_id", "created_at", "code"],
+        ["project_id", "created_at", "code", "settled_at", "deleted_at", "is_private"],
         **_kept("settled_at IS NULL"),
     )
     op.create_index(

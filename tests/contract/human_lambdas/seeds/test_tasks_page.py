@@ -68,8 +68,9 @@ def compare(answer: dict[str, Any], printed: dict[str, Any], **own: int) -> None
 @pytest.mark.parametrize("spelling", ["queues", "workflows"])
 async def test_the_page_of_tasks_is_answered_as_printed(joe: Desk, spelling: str) -> None:
     address = joe.address.replace("queues", spelling)
-    # curl -H "Content-Type: application/json" -H "Authorization: Token $API_KEY" -d '{"data": ...'
-    sent = '{"data":\n        {\n          "comment": "This is some random text"\n        }\n      }'
+    sent = (
+        '{"data":\n        {\n          "comment": "This is some random text"\n        }\n      }'
+    )
     answer = await joe.client.post(
         f"{address}/tasks/create", content=sent, headers={"content-type": "application/json"}
     )
