@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import gauges, health, human_lambdas, problems, review_pages, schemas
+from api import aluma, gauges, health, human_lambdas, problems, review_pages, schemas
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
 from api.v1 import (
@@ -65,6 +65,7 @@ TAGS = [
     {"name": "projects", "description": "Named ways of treating documents."},
     {"name": "metrics", "description": "How much went through, and how well."},
     {"name": "people", "description": "People, teams and keys; for admins."},
+    {"name": "aluma", "description": "Tasks in Aluma's words, for its clients."},
     {"name": "human lambdas", "description": "Queues of data, as Human Lambdas has them."},
     {"name": "server", "description": "The server itself."},
 ]
@@ -75,6 +76,7 @@ RESTART_SECONDS = 1.0
 SURFACES = (
     *(files, tasks, colleagues, batch, exports, operations, events, streams, webhooks, projects),
     *(metrics, people, keys),
+    aluma,
     human_lambdas,
     *(schemas, health, gauges),
 )

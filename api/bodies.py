@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
@@ -31,6 +32,15 @@ MAX_BODY_BYTES = 1 << 20
 
 MAX_FORM_FIELDS = 20
 
+SPOOLED_BYTES = 1 << 20
+"""What of a file is kept in memory while it comes in; more goes to disk."""
+
+ANY_TYPE = "*/*"
+"""What an address takes that asks for no media type."""
+
+FILE_BODIES: Mapping[tuple[str, str], Sequence[str]] = {("POST", "/tasks"): ("x-aluma-tags",)}
+"""Addresses where the body is a file as it is, and the headers in which its sender tells of it."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -53,11 +63,12 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
-        limit = MAX_BODY_BYTES + (settings().max_file_bytes if is_form else 0)
+        has_file = is_form or (scope["method"], scope["path"]) in FILE_BODIES
+        limit = MAX_BODY_BYTES + (settings().max_file_bytes if has_file else 0)
         received = 0
 
         def refuse() -> Exception:
-            if is_form:
+            if has_file:
                 return FileTooLargeError(limit_bytes=settings().max_file_bytes)
             return HTTPException(413, f"The body is larger than {limit} bytes.")
 
@@ -85,7 +96,7 @@ def require_media_type(request: Request, accepted: frozenset[str]) -> None:
     headers = request.headers
     if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
         return
-    if media_type(request) not in accepted:
+    if ANY_TYPE not in accepted and media_type(request) not in accepted:
         raise HTTPException(
             415,
             f"A body of this form is not taken here. Send {' or '.join(sorted(accepted))}"
@@ -100,7 +111,7 @@ def media_type(request: Request) -> str:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came in with a form. It lies in memory, or from 1 MiB on, on disk."""
+    """A file that came in. It lies in memory, or from 1 MiB on, on disk."""
 
     name: str
     file: UploadFile
@@ -110,6 +121,26 @@ class Upload:
         await self.file.seek(0)
         while chunk := await self.file.read(CHUNK_BYTES):
             yield chunk
+
+
+async def read_file(request: Request) -> Upload:
+    """The file that the body is.
+
+    It is kept with the request and can be read again, until `release`.
+    """
+    if (kept := getattr(request.state, "file", None)) is None:
+        spool = SpooledTemporaryFile(max_size=SPOOLED_BYTES)  # noqa: SIM115  # `release` closes it
+        kept = request.state.file = UploadFile(spool)  # pyright: ignore[reportArgumentType]  # as Starlette itself makes one
+        async for chunk in request.stream():
+            await kept.write(chunk)
+    return Upload("", kept)
+
+
+async def release(request: Request) -> None:
+    """Let go of what of a request is kept on disk."""
+    await request.close()
+    if (file := getattr(request.state, "file", None)) is not None:
+        await file.close()
 
 
 async def parts_of(request: Request) -> list[tuple[str, str | UploadFile]]:
@@ -197,6 +228,19 @@ async def read_json(request: Request, model: type[M]) -> M:
         raise RequestValidationError(found) from None
     except (ValueError, RecursionError):
         problem = {"type": "json_invalid", "loc": ("body",), "msg": "JSON is expected"}
+        raise RequestValidationError([problem]) from None
+
+
+async def read_text(request: Request) -> str:
+    """A body of text.
+
+    Raises:
+        RequestValidationError: it is no UTF-8, or no text that can be kept.
+    """
+    try:
+        return storable_text((await request.body()).decode())
+    except ValueError:
+        problem = {"type": "text", "loc": ("body",), "msg": "Text in UTF-8 is expected"}
         raise RequestValidationError([problem]) from None
 
 

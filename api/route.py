@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from api.auth import Spelling, authenticate
-from api.bodies import require_media_type
+from api.bodies import release, require_media_type
 from api.idempotency import HEADER, Answering, once
 
 
@@ -32,7 +32,7 @@ class SurfaceRoute(APIRoute):
             try:
                 return await self.respond(request, answer)
             finally:
-                await request.close()
+                await release(request)
 
         return handle
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,6 +17,7 @@ from store.models import (
     ApiKey,
     Document,
     File,
+    Page,
     Project,
     ProjectVersion,
     Task,
@@ -234,6 +235,45 @@ async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:
     """The documents found in the input of the task, in order."""
     query = select(Document).where(col(Document.task_id) == task.id).order_by(col(Document.number))
     return (await session.execute(query)).scalars().all()
+
+
+async def pages_of(session: AsyncSession, task: Task) -> Sequence[Page]:
+    """The pages of the input of the task, in order."""
+    query = select(Page).where(col(Page.task_id) == task.id).order_by(col(Page.number))
+    return (await session.execute(query)).scalars().all()
+
+
+async def find_page(session: AsyncSession, task: Task, number: int) -> Page:
+    """A page of the input of the task.
+
+    Raises:
+        NotFoundError: it has none of that number, or not yet.
+    """
+    query = select(Page).where(col(Page.task_id) == task.id, col(Page.number) == number)
+    page = (await session.execute(query)).scalar_one_or_none()
+    if page is None:
+        raise NotFoundError("The task has no page of that number, or not yet.", page=number)
+    return page
+
+
+async def find_output(session: AsyncSession, task: Task, file_id: str) -> File:
+    """A file that the task made.
+
+    Raises:
+        NotFoundError: it made none with that id.
+    """
+    query = select(File).where(col(File.task_id) == task.id, col(File.id) == file_id)
+    file = (await session.execute(query)).scalar_one_or_none()
+    if file is None:
+        raise NotFoundError("The task made no file with that id.", id=file_id)
+    return file
+
+
+async def count_documents(session: AsyncSession, tasks: Collection[Task]) -> Mapping[UUID, int]:
+    """How many documents tasks have, by the ids of the tasks; those that have none are left out."""
+    task_id = col(Document.task_id)
+    query = select(task_id, func.count()).where(task_id.in_([task.id for task in tasks]))
+    return dict((await session.execute(query.group_by(task_id))).tuples().all())
 
 
 def field_values(document: Document) -> dict[str, FieldValue]:

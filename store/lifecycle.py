@@ -124,7 +124,8 @@ async def advance(
             event=event.value,
         )
     changes = {**_columns_after(task, target), **changes}
-    changes["erase_after"] = await erase_time(session, task) if target in FINAL else None
+    ends_at = changes["finished_at"]
+    changes["erase_after"] = await erase_time(session, task, ends_at) if ends_at else None
     before = part_of(task)  # the row may be read anew into the same object
     changed = await _write(session, task, state=target, **changes)
     activity = record(

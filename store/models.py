@@ -386,7 +386,7 @@ class Task(SQLModel, table=True):
 
     @property
     def short_id(self) -> str:
-        """The id in Aluma's API (docs/decisions/0008-ids-of-aluma.md)."""
+        """The id in Aluma's API (docs/decisions/0009-tasks-of-aluma.md)."""
         return short_of(self.id)
 
 

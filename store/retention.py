@@ -6,7 +6,6 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from store.finding import project_file_of
-from store.ids import now
 from store.models import Task
 from store.project_file import RetentionPart
 
@@ -24,10 +23,10 @@ async def retention_of(session: AsyncSession, task: Task) -> RetentionPart:
     return (await project_file_of(session, task)).retention
 
 
-async def erase_time(session: AsyncSession, task: Task) -> datetime | None:
-    """When the content of a task that ends now is to be erased; None: it is kept."""
+async def erase_time(session: AsyncSession, task: Task, ends_at: datetime) -> datetime | None:
+    """When the content of a task that ends is to be erased; None: it is kept."""
     period = (await retention_of(session, task)).data
-    kept_until = None if period is None else now() + period
+    kept_until = None if period is None else ends_at + period
     if task.is_test:
         last = task.created_at + TEST_DATA_KEPT
         return min(kept_until or last, last)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import mimetypes
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -174,14 +175,7 @@ async def download_file(file_id: FileId, caller: FileReader) -> StreamingRespons
     """Download the bytes of a file, as an attachment under its name."""
     async with database().reading() as session:
         row = await find_file(session, caller, file_id)
-    return await send_blob(
-        row.blob,
-        row.type,
-        {
-            "Content-Disposition": attachment(row.name),
-            "Content-Length": str(row.size_bytes),
-        },
-    )
+    return await send_stored(row)
 
 
 @asynccontextmanager
@@ -212,6 +206,21 @@ def attachment(name: str) -> str:
     """
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+async def send_page(page: models.Page) -> StreamingResponse:
+    """The image of a page."""
+    found, _ = mimetypes.guess_type(page.image_blob)
+    return await send_blob(page.image_blob, found or "application/octet-stream", {})
+
+
+async def send_stored(file: models.File) -> StreamingResponse:
+    """The bytes of a file, as an attachment under its name."""
+    headers = {
+        "Content-Disposition": attachment(file.name),
+        "Content-Length": str(file.size_bytes),
+    }
+    return await send_blob(file.blob, file.type, headers)
 
 
 async def send_blob(blob: str, media_type: str, headers: Mapping[str, str]) -> StreamingResponse:

@@ -3,12 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from sqlmodel import col, select
 
 from api.auth import Admin, ProjectEditor, ProjectReader, TaskCreator
-from api.bodies import Body, Text, media_type, read_form, read_json, storable_text
+from api.bodies import Body, Text, media_type, read_form, read_json, read_text
 from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
 from api.v1.lists import PROJECTS, From, Listed, Take
@@ -74,16 +73,8 @@ async def install_project(request: Request, caller: ProjectEditor) -> words.Proj
     if media_type(request) == "application/json":
         source = (await read_json(request, ProjectBody)).source
     else:
-        source = await _text_of(request)
+        source = await read_text(request)
     return words.project_with_source(*await verbs.install_project(caller, source))
-
-
-async def _text_of(request: Request) -> str:
-    try:
-        return storable_text((await request.body()).decode())
-    except ValueError:
-        problem = {"type": "text", "loc": ("body",), "msg": "Text in UTF-8 is expected"}
-        raise RequestValidationError([problem]) from None
 
 
 class ImportForm(BaseModel):

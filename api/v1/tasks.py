@@ -1,6 +1,5 @@
 """/v1/tasks: tasks of projects and of operations, what they found, and the verbs of review."""
 
-import mimetypes
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, func
-from sqlmodel import col, select
+from sqlmodel import col
 
 from api.auth import TaskCreator, TaskEditor, TaskReader
 from api.bodies import (
@@ -25,7 +24,7 @@ from api.bodies import (
 )
 from api.problems import UPLOAD_PROBLEMS, described
 from api.v1 import examples, words
-from api.v1.files import send_blob, stored
+from api.v1.files import send_page, stored
 from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
 from api.v1.route import V1Route
 from flows import erase, verbs
@@ -46,7 +45,7 @@ from store.errors import (
     UnauthenticatedError,
     UnsupportedFileError,
 )
-from store.finding import documents_of, find_project, find_task
+from store.finding import documents_of, find_page, find_project, find_task, pages_of
 from store.ids import now
 from store.models import Activity, Task
 from store.states import State
@@ -464,11 +463,8 @@ async def show_documents(request: Request, task_id: TaskId, caller: TaskReader) 
     async with database().reading() as session:
         task = await find_task(session, caller, task_id)
         documents = await documents_of(session, task)
-        query = select(models.Page).where(models.Page.task_id == task.id)
-        pages = await session.execute(query.order_by(col(models.Page.number)))
-    return words.documents_of(
-        task, documents, pages.scalars().all(), f"{base_of(request)}/v1/tasks"
-    )
+        pages = await pages_of(session, task)
+    return words.documents_of(task, documents, pages, f"{base_of(request)}/v1/tasks")
 
 
 @router.get(
@@ -494,14 +490,8 @@ async def show_page_image(
     """Show a page of the input, as it was read."""
     async with database().reading() as session:
         task = await find_task(session, caller, task_id)
-        query = select(models.Page).where(
-            models.Page.task_id == task.id, models.Page.number == number
-        )
-        page = (await session.execute(query)).scalar_one_or_none()
-    if page is None:
-        raise NotFoundError("The task has no page of that number, or not yet.", page=number)
-    found, _ = mimetypes.guess_type(page.image_blob)
-    return await send_blob(page.image_blob, found or "application/octet-stream", {})
+        page = await find_page(session, task, number)
+    return await send_page(page)
 
 
 @router.get(
