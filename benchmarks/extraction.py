@@ -406,10 +406,10 @@ def main() -> None:
         "--per-layout", type=int, default=3, help="generated invoices, of each kind"
     )
     asked = parser.parse_args()
-    for name in asked.parts or PARTS:
-        print(f"\n## {name}\n")
-        with tempfile.TemporaryDirectory() as home:
-            os.environ["PAPERTRAY_HOME"] = home
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["PAPERTRAY_HOME"] = home
+        for name in asked.parts or PARTS:
+            print(f"\n## {name}\n")
             asyncio.run(PARTS[name](asked))
 
 

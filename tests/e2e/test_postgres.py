@@ -3,12 +3,16 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from alembic import command
-from sqlalchemy import select
+from sqlalchemy import Column, Connection, MetaData, select
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from flows import verbs, webhooks
 from flows.deliver_webhooks import Deliverer
@@ -84,6 +88,88 @@ def test_the_schema_goes_back_and_forth(server: str) -> None:
     command.downgrade(alembic_config(url), "base")
     migrate(url)
     command.check(alembic_config(url))
+
+
+def test_rows_live_through_every_migration_there_and_back(server: str) -> None:
+    url = create_database(server, "with_rows")
+    config = alembic_config(url)
+    command.upgrade(config, "0003")
+    asyncio.run(in_tables(url, fill_each_table))
+    before = asyncio.run(in_tables(url, rows_of_each_table))
+    assert {"task", "document", "file", "page", "project"} <= set(before)
+    command.upgrade(config, "head")
+    command.check(config)
+    after = asyncio.run(in_tables(url, rows_of_each_table))
+    for table, rows in before.items():
+        for old, new in zip(rows, after[table], strict=True):
+            assert {name: new[name] for name in old if name in new} == {
+                name: value for name, value in old.items() if name in new
+            }
+    (task,), (document,) = after["task"], after["document"]
+    assert (task["review_step"], task["source"], task["task_data"]) == ("extract", "", None)
+    assert (document["is_extracted"], document["pages_confidence"]) == (True, 1.0)
+    command.downgrade(config, "0003")
+    assert asyncio.run(in_tables(url, rows_of_each_table)) == before
+
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+async def in_tables(url: str, work: Callable[[Connection, MetaData], Any]) -> Any:
+    """Do something with all tables of a database, as they are there."""
+    engine = create_async_engine(url)
+
+    def run(connection: Connection) -> Any:
+        tables = MetaData()
+        tables.reflect(connection)
+        return work(connection, tables)
+
+    async with engine.begin() as connection:
+        result = await connection.run_sync(run)
+    await engine.dispose()
+    return result
+
+
+def rows_of_each_table(connection: Connection, tables: MetaData) -> Rows:
+    found = {
+        table.name: [dict(row) for row in connection.execute(table.select()).mappings()]
+        for table in tables.sorted_tables
+    }
+    return {name: rows for name, rows in found.items() if rows and name != "alembic_version"}
+
+
+def fill_each_table(connection: Connection, tables: MetaData) -> None:
+    """A row in each table: what a column refers to, else something of its type."""
+    words = {"state": "in_review", "review_round": 1}
+    for table in tables.sorted_tables:
+        if table.name == "alembic_version":
+            continue
+        row: dict[str, Any] = {}
+        for column in table.columns:
+            key = next(iter(column.foreign_keys), None)
+            if key is not None and key.column.table is not table:
+                row[column.name] = connection.scalar(select(key.column))
+            elif column.name in words:
+                row[column.name] = words[column.name]
+            elif not column.nullable and column.server_default is None:
+                row[column.name] = _something(column)
+        connection.execute(table.insert().values(row))
+
+
+def _something(column: Column[Any]) -> Any:
+    kind = column.type.python_type
+    made: dict[type, Any] = {
+        UUID: uuid4(),
+        str: "a",
+        int: 1,
+        float: 1.0,
+        bool: True,
+        bytes: b"a",
+        dict: {},
+        datetime: datetime(2026, 3, 14, tzinfo=UTC),
+    }
+    value = made[kind]
+    return value.replace(tzinfo=None) if kind is datetime and not column.type.timezone else value  # pyright: ignore[reportAttributeAccessIssue]  # of a DateTime
 
 
 def test_two_that_migrate_at_once_do_not_disturb_each_other(server: str) -> None:

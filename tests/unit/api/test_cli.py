@@ -175,6 +175,58 @@ def test_ctrl_c_ends_with_the_status_of_a_program_that_was_interrupted(
     assert run(["tasks", "list"]) == INTERRUPTED
 
 
+# Tables
+
+
+def test_the_rows_of_a_table_become_tasks_and_the_bad_ones_are_told_of(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    project = tmp_path / "mails.yaml"
+    project.write_text(
+        "name: mails\nblocks: [{name: address, type: email, required: true, read_only: true}]\n"
+    )
+    assert run(["projects", "install", str(project)]) == 0
+    table = tmp_path / "mails.csv"
+    table.write_text("address\na@example.com\nnobody\nb@example.com,too many\n")
+    capsys.readouterr()
+    status, answer, _ = call(capsys, "import", str(table), "--project", "mails")
+    assert status == InputError.exit_code
+    assert (answer["count"], answer["refused_count"]) == (1, 2)
+    assert [one["line"] for one in answer["refused"]] == [3, 4]
+    _, listed, _ = call(capsys, "tasks", "list")
+    assert len(listed) == 1
+    assert run(["import", str(table), "--project", "mails"]) == InputError.exit_code
+    assert "must be an e-mail address" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("adress\na@example.com", "did you mean 'address'"),
+        (b"\xff\xfe\x00", "Save the table as UTF-8"),
+        (None, "there is no such file"),
+    ],
+)
+def test_a_table_that_cannot_be_taken_is_refused_whole(
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str | bytes | None,
+    told: str,
+):
+    project = tmp_path / "mails.yaml"
+    project.write_text("name: mails\nblocks: [{name: address, type: email, required: true}]\n")
+    assert run(["projects", "install", str(project)]) == 0
+    table = tmp_path / "mails.csv"
+    if content is not None:
+        table.write_bytes(content.encode() if isinstance(content, str) else content)
+    capsys.readouterr()
+    status, answer, err = call(capsys, "import", str(table), "--project", "mails")
+    assert (status, answer) == (InputError.exit_code, None)
+    assert told in json.loads(err)["error"]["message"]
+    assert call(capsys, "tasks", "list")[1] == []
+
+
 # Keys
 
 
