@@ -32,7 +32,8 @@ class Period:
 class Figures:
     """What happened in a period."""
 
-    end: datetime
+    last: datetime
+    """Its last moment: within it, so that its date is that of the period."""
     completed: int = 0
     """Tasks that were done with in it."""
     pending: int = 0
@@ -127,7 +128,7 @@ class _Sums:
     def figures(self, index: int, period: Period) -> Figures:
         tasks, decided, handling, turnaround, audited, correct = self._totals[index]
         return Figures(
-            end=period.end,
+            last=period.end - timedelta(microseconds=1),
             completed=int(tasks),
             pending=self._pending[index],
             handling_seconds=handling / decided if decided else None,

@@ -82,7 +82,7 @@ class Figures(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     date: datetime
-    """Its end."""
+    """Its last moment."""
     completed: int = 0
     """Tasks that were completed in it."""
     pending: int = 0
@@ -225,6 +225,6 @@ async def show_metrics(
         found = await figures_of(session, caller, queue.project, periods(rhythm, now()))
     asked = {one: _FIGURES[one] for one in metrics or _FIGURES}
     return [
-        Figures(date=one.end, **{name: getattr(one, ours) for name, ours in asked.items()})
+        Figures(date=one.last, **{name: getattr(one, ours) for name, ours in asked.items()})
         for one in found
     ]
