@@ -230,6 +230,12 @@ def _message(found: Mapping[str, Any], keys: Sequence[str]) -> str:
             return f"{_shown(meant)} is not possible; {_instead(meant, allowed)}"
         case "union_tag_not_found":
             return "the key `type` is required"
+        case "time_delta_parsing" | "time_delta_type":
+            return f"{_shown(given)} is no duration; write it like `30m`, `12h` or `14d`"
+        case "list_type":
+            return f"{_shown(given)} is no list; write it like `[{_shown(given)}]`"
+        case "bool_parsing" | "bool_type":
+            return f"{_shown(given)} is not possible; possible are `true`, `false`"
         case "string_pattern_mismatch":
             return f"{_shown(given)} is not possible: {text[:1].lower()}{text[1:]}"
         case _:
