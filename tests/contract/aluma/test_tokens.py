@@ -2,6 +2,7 @@
 
 import base64
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -28,7 +29,12 @@ async def test_a_token_is_given_for_json_and_for_a_form_and_opens_the_tasks(
     stranger: Client, oauth_client: NewKey
 ):
     body = body_of(oauth_client)
-    for sent in ({"json": body}, {"data": body}, {"data": {**body, "scope": "x"}}):
+    forms: list[dict[str, Any]] = [
+        {"json": body},
+        {"data": body},
+        {"data": {**body, "scope": "x"}},
+    ]
+    for sent in forms:
         answer = await stranger.post("/oauth/token", **sent)
         assert answer.status_code == 200, answer.text
         assert answer.headers["cache-control"] == "no-store"
