@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from operations.tools import images, page_pictures, pdf, tesseract
 from operations.tools.clean_page import (
-    in_few_levels,
     shrunk,
     skew_degrees,
     straightened,
     useful_factor,
     whiten,
+    with_even_paper,
     without_grain,
 )
 from operations.tools.file_type import PDF, readable_type
@@ -256,7 +256,7 @@ def _attempts(
         page = whiten(straightened(shrunk(page, factor), skew))
         pages.append(tesseract.PageImage(page, picture.dpi * factor))
         skews.append(skew)
-    simple = [tesseract.PageImage(in_few_levels(page.image), page.dpi) for page in pages]
+    simple = [tesseract.PageImage(with_even_paper(page.image), page.dpi) for page in pages]
     read = tesseract.recognize_all(
         simple, languages=orders.languages, base=base, each_page=each_page
     )

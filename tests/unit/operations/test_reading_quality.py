@@ -12,7 +12,12 @@ from benchmarks.scans import Damage, Gray, rendered, scanned, typeset
 from operations import read_pages
 from operations.read_pages import ReadPagesParams
 from operations.tools import tesseract
-from operations.tools.clean_page import straightened, useful_factor, without_grain
+from operations.tools.clean_page import (
+    straightened,
+    useful_factor,
+    with_even_paper,
+    without_grain,
+)
 from operations.tools.missed_text import doubted, with_missed
 from store.fields import PageWords, Word
 
@@ -149,6 +154,13 @@ def test_grain_is_taken_off_and_a_clean_page_stays_as_it_is() -> None:
         float(np.asarray(image, np.float32)[:40].std()) for image in (noisy, without_grain(noisy))
     )
     assert smooth < rough / 2
+
+
+def test_fine_grain_is_made_white_and_coarse_grain_is_left() -> None:
+    fine = with_even_paper(Image.fromarray(page(Damage(noise=3), 300)))
+    assert set(np.asarray(fine)[:40].ravel()) == {255}
+    coarse = Image.fromarray(page(Damage(noise=12), 300))
+    assert with_even_paper(coarse) is coarse
 
 
 def test_a_straightened_page_has_room_for_its_corners() -> None:
