@@ -15,6 +15,7 @@ from store.errors import InputError
 from store.ids import now
 from store.keys import create_key, is_usable
 from store.models import ApiKey, Team, User
+from store.organizations import number_of
 from store.people import revoke_key
 
 app = App(name="key", help="Make, see and revoke API keys.")
@@ -59,11 +60,13 @@ async def create(
             is_client=oauth,
             expires_at=expires_at,
         )
+        number = await number_of(made.row.organization_id)
     row = made.row
     data: dict[str, Any] = {
         "key": made.key,
         "id": row.id,
         "organization_id": row.organization_id,
+        "organization_number": number,
         "user_id": row.user_id,
         "team_id": row.team_id,
         "scopes": row.scopes,
