@@ -162,7 +162,7 @@ async def delete_file(file_id: FileId, caller: FileDeleter) -> Response:
         200: {
             "description": "The bytes, in the media type of the file.",
             "content": {
-                "application/octet-stream": {
+                "*/*": {
                     "schema": {"type": "string", "format": "binary"},
                     "example": "the bytes of the file",
                 }

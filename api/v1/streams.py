@@ -93,7 +93,6 @@ def _stream_answer(what: str) -> dict[int | str, dict[str, Any]]:
             "description": what,
             "content": {
                 "text/event-stream": {
-                    "schema": {"type": "string"},
                     "example": "id: event_euyrvozb9302uwhq\nevent: task.completed\ndata: {...}\n\n",
                 }
             },

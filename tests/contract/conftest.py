@@ -23,7 +23,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Let the settings be read anew, and what hangs on them."""
     for cached in (settings, database, blobs):
         cached.cache_clear()
 
@@ -34,9 +35,9 @@ def home(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     shutil.copy(migrated, tmp_path / "papertray.db")
     monkeypatch.setenv("PAPERTRAY_HOME", str(tmp_path))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    _forget()
+    forget()
     yield tmp_path
-    _forget()
+    forget()
 
 
 @pytest.fixture
