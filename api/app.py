@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import aluma, gauges, health, human_lambdas, problems, review_pages, schemas
+from api import aluma, gauges, health, human_lambdas, problems, review_pages, schemas, send_ai
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
 from api.v1 import (
@@ -67,6 +67,7 @@ TAGS = [
     {"name": "people", "description": "People, teams and keys; for admins."},
     {"name": "aluma", "description": "Tasks in Aluma's words, for its clients."},
     {"name": "human lambdas", "description": "Queues of data, as Human Lambdas has them."},
+    {"name": "send ai", "description": "Uploads of files and their tasks, as Send AI has them."},
     {"name": "server", "description": "The server itself."},
 ]
 
@@ -78,6 +79,7 @@ SURFACES = (
     *(metrics, people, keys),
     aluma,
     human_lambdas,
+    send_ai,
     *(schemas, health, gauges),
 )
 

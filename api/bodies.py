@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.public_http import check_url
+from flows.verbs import MAX_FILE_BYTES, MOST_FILES
 from store.blobs import CHUNK_BYTES
 from store.errors import AddressError, EmptyFileError, FileTooLargeError
 from store.settings import settings
@@ -40,6 +41,42 @@ ANY_TYPE = "*/*"
 
 FILE_BODIES: Mapping[tuple[str, str], Sequence[str]] = {("POST", "/tasks"): ("x-aluma-tags",)}
 """Addresses where the body is a file as it is, and the headers in which its sender tells of it."""
+
+
+@dataclass(frozen=True)
+class FormLimits:
+    """What a form may hold."""
+
+    most_files: int = 1
+    max_file_bytes: int | None = None
+    """Of each; what the server takes when None."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Of the whole form."""
+        of_server = settings().max_file_bytes
+        of_file = min(self.max_file_bytes or of_server, of_server)
+        return MAX_BODY_BYTES + self.most_files * of_file
+
+
+_FORMS: Final[Mapping[str, FormLimits]] = {
+    # One file more than there may be: so that an answer can name it.
+    "/v2/*/project/*/upload": FormLimits(MOST_FILES + 1, MAX_FILE_BYTES),
+}
+"""Addresses whose forms may hold something else than one file; `*` for any segment."""
+
+
+def form_limits(path: str) -> FormLimits:
+    """What a form that is sent to an address may hold."""
+    segments = path.split("/")
+    for pattern, limits in _FORMS.items():
+        wanted = pattern.split("/")
+        if len(wanted) == len(segments) and all(
+            one in {"*", segment} for one, segment in zip(wanted, segments, strict=True)
+        ):
+            return limits
+    return FormLimits()
+
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -64,7 +101,7 @@ class BodyLimit:
         headers = Headers(scope=scope)
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
         has_file = is_form or (scope["method"], scope["path"]) in FILE_BODIES
-        limit = MAX_BODY_BYTES + (settings().max_file_bytes if has_file else 0)
+        limit = form_limits(scope["path"]).max_bytes if has_file else MAX_BODY_BYTES
         received = 0
 
         def refuse() -> Exception:
@@ -148,7 +185,11 @@ async def parts_of(request: Request) -> list[tuple[str, str | UploadFile]]:
 
     They are kept with the request and can be read again; whoever handles the request closes it.
     """
-    form = await request.form(max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=MAX_BODY_BYTES)
+    form = await request.form(
+        max_files=form_limits(request.scope["path"]).most_files,
+        max_fields=MAX_FORM_FIELDS,
+        max_part_size=MAX_BODY_BYTES,
+    )
     return form.multi_items()
 
 
@@ -185,16 +226,28 @@ async def read_form(request: Request, model: type[M]) -> tuple[Upload, M]:
         RequestValidationError: a field is missing, unknown, or not valid.
         EmptyFileError: the file has no bytes.
     """
-    upload = None
+    uploads, content = await read_files(request, model)
+    if not uploads[0].file.size:
+        raise EmptyFileError
+    return uploads[0], content
+
+
+async def read_files(request: Request, model: type[M]) -> tuple[list[Upload], M]:
+    """The files of a form, at least one, in order, and its other fields as a model.
+
+    Raises:
+        RequestValidationError: a field is missing, unknown, or not valid.
+    """
+    uploads: list[Upload] = []
     others: list[tuple[str, str | UploadFile]] = []
     for name, value in await parts_of(request):
         if name == "file" and isinstance(value, UploadFile):
-            upload = Upload(value.filename or "", value)
+            uploads.append(Upload(value.filename or "", value))
         else:
             others.append((name, value))
     fields = _fields_of(others)
     errors: list[Any] = []
-    if upload is None:
+    if not uploads:
         fields.pop("file", None)
         errors.append(
             {
@@ -208,11 +261,9 @@ async def read_form(request: Request, model: type[M]) -> tuple[Upload, M]:
     except ValidationError as error:
         errors += [found | {"loc": ("body", *found["loc"])} for found in error.errors()]
         raise RequestValidationError(errors) from None
-    if upload is None:
+    if not uploads:
         raise RequestValidationError(errors)
-    if not upload.file.size:
-        raise EmptyFileError
-    return upload, content
+    return uploads, content
 
 
 async def read_json(request: Request, model: type[M]) -> M:

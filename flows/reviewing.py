@@ -172,7 +172,7 @@ async def _reason_in_sorting(run: TaskRun, project: ProjectFile) -> str:
         return ""
     documents = await _documents(run)
     reasons = {
-        "documents to be told apart": _asks_for_pages(project, documents),
+        "documents to be told apart": asks_for_pages(project, documents),
         "types to be confirmed": _asks_for_types(project, documents),
     }
     if not any(reasons.values()):
@@ -185,7 +185,8 @@ async def _reason_in_sorting(run: TaskRun, project: ProjectFile) -> str:
     )
 
 
-def _asks_for_pages(project: ProjectFile, documents: Sequence[Document]) -> list[int]:
+def asks_for_pages(project: ProjectFile, documents: Sequence[Document]) -> list[int]:
+    """Numbers of the documents of which a person must see whether their pages are one."""
     how = project.segment
     if how is None:
         return []

@@ -270,18 +270,19 @@ async def events_of(session: AsyncSession, deliveries: Iterable[Delivery]) -> di
     return {activity.number: activity for activity in found if activity.number is not None}
 
 
-def body_of(activity: Activity, sequence: int | None) -> str:
+def body_of(activity: Activity, sequence: int | None, **more: Any) -> str:
     """The body of what is sent: the same for each try.
 
     Args:
         activity: what happened.
         sequence: its number for this webhook; a callback has none.
+        more: further members, in the place of those of the same name.
     """
     content: dict[str, Any] = told(activity)
     content["timestamp"] = activity.at.isoformat().replace("+00:00", "Z")
     if sequence is not None:
         content["sequence"] = sequence
-    return json.dumps(content, separators=(",", ":"))
+    return json.dumps({**content, **more}, separators=(",", ":"))
 
 
 def secrets_of(webhook: Webhook, at: datetime) -> list[str]:

@@ -34,7 +34,7 @@ WORDINGS: Final[Mapping[str, Callable[[AsyncSession, Task], Awaitable[dict[str, 
 async def body_for(
     session: AsyncSession, webhook: Webhook | None, activity: Activity, sequence: int | None
 ) -> str:
-    """The body of what is sent; events of uploads have Send AI's words, whoever is told.
+    """The body of what is sent; events of uploads have Send AI's words beside ours.
 
     Args:
         session: any.
@@ -43,12 +43,8 @@ async def body_for(
         sequence: its number for this webhook.
     """
     if activity.type in upload_words.EVENTS:
-        return _written(await upload_words.notification_of(session, activity))
+        return body_of(activity, sequence, **await upload_words.notification_of(session, activity))
     if webhook is None or not webhook.wording or activity.task_id is None:
         return body_of(activity, sequence)
     task = await session.get_one(Task, activity.task_id)
-    return _written(await WORDINGS[webhook.wording](session, task))
-
-
-def _written(content: dict[str, Any]) -> str:
-    return json.dumps(content, separators=(",", ":"))
+    return json.dumps(await WORDINGS[webhook.wording](session, task), separators=(",", ":"))

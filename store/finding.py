@@ -27,7 +27,7 @@ from store.models import (
 from store.project_file import ProjectFile
 from store.surface_defaults import project_file_by
 
-Named = TypeVar("Named", User, Team, ApiKey)
+Named = TypeVar("Named", User, Team, ApiKey, Project)
 
 
 async def find_task(
@@ -65,6 +65,20 @@ async def find_task_numbered(
     task = (await session.execute(query)).scalar_one_or_none()
     if task is None:
         raise NotFoundError("There is no task with that id.", id=number)
+    return task
+
+
+async def find_task_of_project(
+    session: AsyncSession, caller: Caller, project: Project, public_id: str
+) -> Task:
+    """The task of that public id, of a project that the caller sees.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    task = await find_task(session, caller, public_id)
+    if task.project_id != project.id:
+        raise NotFoundError("There is no task with that id.", id=public_id)
     return task
 
 
@@ -186,6 +200,26 @@ async def find_team(session: AsyncSession, caller: Caller, wanted: str) -> Team:
     return await _find_one(session, visible(Team, caller), (col(Team.id), col(Team.name)), wanted)
 
 
+async def find_project_of_team(
+    session: AsyncSession, caller: Caller, team: str, project: str
+) -> tuple[Team, Project]:
+    """A team, and a project of it or of the whole organization, each with that id or name.
+
+    Who is in teams names one of those; an admin, and who is in none, may name any.
+
+    Raises:
+        NotFoundError: there is no such team or project, or the caller may not see it.
+    """
+    of = await find_team(session, caller, team)
+    if caller.team_ids and of.id not in caller.team_ids and not caller.is_admin:
+        raise NotFoundError("There is no team with that id.", id=team)
+    query = visible(Project, caller).where(
+        or_(col(Project.team_id).is_(None), col(Project.team_id) == of.id)
+    )
+    columns = (col(Project.id), col(Project.name))
+    return of, await _find_one(session, query, columns, project)
+
+
 async def find_key_row(session: AsyncSession, caller: Caller, wanted: str) -> ApiKey:
     """The key with that id, or that begins so.
 
@@ -229,6 +263,12 @@ async def project_files_of(
     )
     found = (await session.execute(query)).tuples()
     return {id_: project_file_by(source, surface or "") for id_, source, surface in found}
+
+
+async def pages_of(session: AsyncSession, task: Task) -> Sequence[Page]:
+    """The pages of the input of the task, in order."""
+    query = select(Page).where(col(Page.task_id) == task.id).order_by(col(Page.number))
+    return (await session.execute(query)).scalars().all()
 
 
 async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:

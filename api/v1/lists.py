@@ -22,12 +22,14 @@ from store.models import (
     Project,
     Task,
     Team,
+    Upload,
     User,
     Webhook,
 )
 from store.settings import settings
+from store.uploads import UPLOAD_PREFIX
 
-R = TypeVar("R", File, Task, Activity, Project, Webhook, Delivery, User, Team, ApiKey)
+R = TypeVar("R", File, Task, Activity, Project, Webhook, Delivery, User, Team, ApiKey, Upload)
 T = TypeVar("T")
 
 Take = Annotated[int, Query(ge=1, le=100, description="How many items the page has at most.")]
@@ -146,3 +148,4 @@ DELIVERIES = Listing(Delivery, (_c(Delivery.id),), _c(Delivery.code), "delivery_
 USERS = Listing(User, (_c(User.created_at), _c(User.email)), _c(User.email))
 TEAMS = Listing(Team, (_c(Team.created_at), _c(Team.name)), _c(Team.name))
 KEYS = Listing(ApiKey, (_c(ApiKey.created_at), _c(ApiKey.prefix)), _c(ApiKey.prefix))
+UPLOADS = Listing(Upload, (_c(Upload.created_at), _c(Upload.code)), _c(Upload.code), UPLOAD_PREFIX)

@@ -52,10 +52,11 @@ from flows.verbs.uploads import (
     create_folder,
     delete_folder,
     move_upload,
+    must_fit_upload,
     submit_upload,
     unlock_in_upload,
 )
-from flows.verbs.values import field_key, save
+from flows.verbs.values import by_field_key, field_key, save
 
 __all__ = [
     "ARRANGE",
@@ -75,6 +76,7 @@ __all__ = [
     "assign",
     "audit",
     "begin_again",
+    "by_field_key",
     "cancel",
     "cancel_export",
     "change_queue",
@@ -98,6 +100,7 @@ __all__ = [
     "holder",
     "install_project",
     "move_upload",
+    "must_fit_upload",
     "must_hold_review",
     "must_not_exceed",
     "must_take",

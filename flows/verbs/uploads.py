@@ -18,6 +18,7 @@ from store.activity import record
 from store.database import database
 from store.errors import (
     ConflictError,
+    EmptyFileError,
     FileTooLargeError,
     IllegalTransitionError,
     InputError,
@@ -78,24 +79,20 @@ async def submit_upload(
         FileTooLargeError: one is too large, or its pages are.
         UnsupportedFileError: the project does not take files of the type of one.
     """
-    if not files:
-        raise InputError("Send at least one file, each as a part named `file`.")
-    if len(files) > MOST_FILES:
-        raise LimitExceededError(
-            f"{len(files)} files were sent; an upload has at most {MOST_FILES}. Send"
-            f" {files[MOST_FILES].name} and those after it as another.",
-            limit=MOST_FILES,
-        )
+    must_fit_upload([(file.name, file.size_bytes) for file in files])
     async with changing() as session:
         found, version = await find_project(session, caller, project.name)
         content = parse_project_file(version.source)
         must_take(content, "file")
+        at = now()
         upload = Upload(
             organization_id=caller.organization_id,
             project_id=found.id,
             team_id=team.id,
             name=name,
             meta=[dict(one) for one in meta],
+            created_at=at,
+            updated_at=at,
         )
         session.add(upload)
         await session.flush()  # the tasks point to it
@@ -105,8 +102,8 @@ async def submit_upload(
             task.upload_id = upload.id
             task.task_metadata = {one["name"]: one["value"] for one in meta}
             remember_file(session, caller, file)
-            with _named(file):
-                _must_not_exceed(file)
+            with _naming(file.name):
+                _pages_must_fit(file)
                 must_not_exceed(content, file)
             give_file(task, file)
             tasks.append(task)
@@ -115,13 +112,39 @@ async def submit_upload(
     return upload, tasks
 
 
-def _must_not_exceed(file: File) -> None:
-    if file.size_bytes > MAX_FILE_BYTES:
-        raise FileTooLargeError(
-            f"It has {file.size_bytes} bytes, more than the {MAX_FILE_BYTES} that a file of an"
-            " upload may have. Send a smaller one.",
-            limit_bytes=MAX_FILE_BYTES,
+def must_fit_upload(files: Sequence[tuple[str, int]]) -> None:
+    """Refuse files that cannot be one upload, as far as that is seen without looking into them.
+
+    Args:
+        files: names and sizes in bytes.
+
+    Raises:
+        InputError: there is none.
+        EmptyFileError: one is empty.
+        LimitExceededError: there are too many.
+        FileTooLargeError: one is too large.
+    """
+    if not files:
+        raise InputError("Send at least one file, each as a part named `file`.")
+    if len(files) > MOST_FILES:
+        raise LimitExceededError(
+            f"An upload has at most {MOST_FILES} files. Send {files[MOST_FILES][0]} and those after"
+            " it as another.",
+            limit=MOST_FILES,
         )
+    for name, size_bytes in files:
+        with _naming(name):
+            if not size_bytes:
+                raise EmptyFileError
+            if size_bytes > MAX_FILE_BYTES:
+                raise FileTooLargeError(
+                    f"It has {size_bytes} bytes, more than the {MAX_FILE_BYTES} that a file of an"
+                    " upload may have. Send a smaller one.",
+                    limit_bytes=MAX_FILE_BYTES,
+                )
+
+
+def _pages_must_fit(file: File) -> None:
     if file.size_bytes > MAX_PAGE_BYTES * file.properties.get("page_count", 1):
         raise FileTooLargeError(
             f"Its pages have more than {MAX_PAGE_BYTES} bytes each. Send it at a lower resolution.",
@@ -130,13 +153,13 @@ def _must_not_exceed(file: File) -> None:
 
 
 @contextmanager
-def _named(file: File) -> Iterator[None]:
+def _naming(file_name: str) -> Iterator[None]:
     """Say of which file among several something is wrong."""
     try:
         yield
     except PapertrayError as error:
-        details = {**error.details, "file": file.name}
-        raise type(error)(f"{file.name}: {error.message}", **details) from None
+        details = {**error.details, "file": file_name}
+        raise type(error)(f"{file_name}: {error.message}", **details) from None
 
 
 async def move_upload(caller: Caller, project: Project, public_id: str, folder_id: str) -> Upload:

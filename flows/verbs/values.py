@@ -82,6 +82,35 @@ def field_key(documents: Sequence[Document], number: int, name: str) -> str:
     return name if len(documents) == 1 else f"{number}.{name}"
 
 
+def by_field_key(
+    documents: Sequence[Document], values: Mapping[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """Values by the numbers of their documents and the names of their fields; see `field_key`.
+
+    Args:
+        documents: all of a task.
+        values: by what `field_key` makes of them.
+
+    Raises:
+        FieldsInvalidError: a key names no document.
+    """
+    if len(documents) == 1:
+        return {documents[0].number: dict(values)}
+    found: dict[int, dict[str, Any]] = {one.number: {} for one in documents}
+    numbers = {str(number): number for number in found}
+    unknown: list[str] = []
+    for key, value in values.items():
+        number, dot, name = key.partition(".")
+        if dot and number in numbers:
+            found[numbers[number]][name] = value
+        else:
+            unknown.append(key)
+    if unknown:
+        reason = "The task has several documents: put the number of one and a dot before the name."
+        raise FieldsInvalidError(fields=dict.fromkeys(unknown, reason))
+    return {number: some for number, some in found.items() if some}
+
+
 def with_values(project: ProjectFile, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
     """The data of a task with what a person filled in.
 

@@ -176,8 +176,11 @@ async def test_webhooks_are_sent_the_upload_as_it_is_in_the_words_of_send_ai(
         body = json.loads(await body_for(session, None, happened, None))
     files = body["upload"].pop("files")
     assert sorted(files.values()) == ["a.pdf", "b.pdf"]
+    assert body.pop("timestamp").endswith("Z")
     assert body == {
         "id": f"evt_{happened.code}",
+        "type": "upload.processed",
+        "data": {"id": upload.public_id, "status": "completed"},
         "event": "PROCESSED",
         "event_level": "UPLOAD",
         "team_id": str(team.id),

@@ -1,0 +1,353 @@
+"""The words of Send AI: its objects, made from our rows."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from api.v1.lists import Links
+from api.vocabulary import SendAiWord, words_of
+from flows.reviewing import SORT, asks_for_pages
+from flows.upload_words import upload_members
+from flows.verbs import field_key
+from store import models
+from store.fields import ROWS, Box, FieldType, FieldValue
+from store.finding import field_values
+from store.project_file import ProjectFile
+from store.project_limits import FILE_TYPES
+from store.states import State
+from store.uploads import FOLDERS, folder_id_of
+
+T = TypeVar("T")
+
+StepType = Literal["SEGMENT", "CLASSIFY", "EXTRACT", "GROUP"]
+UploadWord = Literal["PROCESSING", "IN_REVIEW", "COMPLETED", "PARTIAL", "FAILED"]
+
+_STEPS: Final[tuple[StepType, ...]] = ("SEGMENT", "CLASSIFY", "EXTRACT", "GROUP")
+"""In their order."""
+
+_STEP_TYPES: Final[dict[str, StepType]] = {
+    "": "SEGMENT",
+    "read": "SEGMENT",
+    "segment": "SEGMENT",
+    "classify": "CLASSIFY",
+    "filter": "CLASSIFY",
+    "extract": "EXTRACT",
+    "group": "GROUP",
+    "export": "GROUP",
+}
+"""Our steps, by the nearest of Send AI's; which a project has is another matter."""
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Payload(_Shape, Generic[T]):
+    """What almost every answer of Send AI comes in."""
+
+    payload: T
+
+
+class PayloadPage(_Shape, Generic[T]):
+    """A page of a list."""
+
+    payload: list[T]
+    links: Links
+
+
+class Meta(_Shape):
+    """Something that a caller wants to keep with an upload and its tasks."""
+
+    name: str
+    value: Any
+
+
+class CreatedUpload(_Shape):
+    """An upload that was taken in; the one object whose members are not written like_this."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    id: str
+    name: str
+    project_id: str
+    status: Literal["processing"]
+    file_type: str
+    """`pdf`, `tiff`, `png`, `jpeg` or `webp`, found in the content; `mixed` of several."""
+    file_size: int
+    """In bytes, of all files together."""
+    created_at: datetime
+    updated_at: datetime
+
+
+class Upload(_Shape):
+    """Files that were sent together."""
+
+    id: str
+    name: str
+    status: UploadWord
+    """PROCESSING while a task is worked on; else IN_REVIEW while one waits for a person; else
+    PARTIAL where some failed, FAILED where all did, COMPLETED where none did."""
+    files: dict[str, str]
+    """Names of the files, by the ids of the tasks on them."""
+    meta: list[Meta]
+    folder_id: str
+    created_at: datetime
+
+
+class Folder(_Shape):
+    """A place for uploads."""
+
+    id: str
+    name: str
+    is_default: bool
+    """Every project has it; it cannot be deleted."""
+
+
+class Annotation(_Shape):
+    """A value on a page."""
+
+    id: str
+    entity_id: str
+    """Name of the field; `2.total` where the task has several documents: the number of its
+    document before it. A cell of a table has `items.amount`, the column behind it."""
+    confidence: float
+    """0..1"""
+    content: str
+    """As it stands on the page, or as a person typed it."""
+    top: float | None
+    """In pixels of the page from its top; null where a person typed it."""
+    left_of_line: float | None
+    """In pixels of the page from its left; null where a person typed it."""
+
+
+class Segment(_Shape):
+    """A document that the page belongs to."""
+
+    id: str
+    confidence: float
+    """0..1: how sure it is that its pages are one document."""
+    coordinates: list[tuple[float, float]]
+    """Corners, x and y in pixels, from the top left clockwise."""
+
+
+class Checkbox(_Shape):
+    """A yes or no on a page."""
+
+    id: str
+    confidence: float
+    checked: bool
+    coordinates: list[tuple[float, float]]
+    """As of a segment."""
+
+
+class TaskPage(_Shape):
+    """A page of the file of a task."""
+
+    id: str
+    width: int
+    height: int
+    """In pixels, in which all places on it are given."""
+    annotations: list[Annotation]
+    checkboxes: list[Checkbox]
+    segments: list[Segment]
+    signatures: list[Segment] = Field(default=[], max_length=0)
+    """Always empty: nobody looks for signatures."""
+
+
+class UploadTask(_Shape):
+    """One piece of work on one file."""
+
+    id: str
+    name: str
+    created_at: datetime
+    meta: list[Meta]
+    status: SendAiWord
+    step_type: StepType
+    """The step that the task is at, of those that its project has."""
+    upload_id: str | None
+    """Null for a task that came in by another way than an upload."""
+    project_id: str
+    approved: bool
+    """Whether its data is decided."""
+    exported_at: datetime | None
+    export_failed_at: datetime | None
+    last_opened_at: datetime | None
+    """When a person last took it."""
+    pages: list[TaskPage]
+
+
+class StartedTask(Payload[UploadTask]):
+    """A task that goes on."""
+
+    message: str
+
+
+class HalfReportedTask(Payload[UploadTask]):
+    """A task whose report is kept, and got no further."""
+
+    message: str
+    """What failed."""
+    errors: dict[str, list[str]]
+    """The same, by what it is that failed."""
+
+
+# Uploads
+
+
+def created(upload: models.Upload, files: Sequence[models.File]) -> CreatedUpload:
+    """An upload that was just taken in."""
+    kinds = {media_type: name for name, media_type in FILE_TYPES.items()}
+    found = {kinds.get(file.type, file.type.rpartition("/")[2]) for file in files}
+    return CreatedUpload(
+        id=upload.public_id,
+        name=upload.name or files[0].name,
+        project_id=str(upload.project_id),
+        status="processing",
+        file_type=found.pop() if len(found) == 1 else "mixed",
+        file_size=sum(file.size_bytes for file in files),
+        created_at=upload.created_at,
+        updated_at=upload.updated_at,
+    )
+
+
+def upload_of(upload: models.Upload, tasks: Sequence[models.Task]) -> Upload:
+    """An upload."""
+    return Upload(**upload_members(upload, tasks))
+
+
+def default_folders() -> list[Folder]:
+    """The folders that every project has."""
+    return [
+        Folder(id=folder_id_of(code), name=name, is_default=True) for code, name in FOLDERS.items()
+    ]
+
+
+def folder_of(folder: models.Folder) -> Folder:
+    """A folder that was made."""
+    return Folder(id=folder_id_of(folder.code), name=folder.name, is_default=False)
+
+
+# Tasks
+
+
+def task_of(
+    task: models.Task,
+    upload_id: str | None,
+    project: ProjectFile,
+    documents: Sequence[models.Document],
+    pages: Sequence[models.Page],
+) -> UploadTask:
+    """A task.
+
+    Args:
+        task: of a project.
+        upload_id: public id of what its file was sent with.
+        project: the file of the project that it was made with.
+        documents: what was found in its file.
+        pages: of the file.
+    """
+    status = words_of(task).send_ai
+    return UploadTask(
+        id=task.public_id,
+        name=task.name,
+        created_at=task.created_at,
+        meta=[Meta(name=name, value=value) for name, value in task.task_metadata.items()],
+        status=status,
+        step_type=_step_type(task, project, documents),
+        upload_id=upload_id,
+        project_id=str(task.project_id),
+        approved=status == "COMPLETED",
+        exported_at=task.exported_at,
+        export_failed_at=task.export_failed_at,
+        last_opened_at=task.claimed_at,
+        pages=[_page_of(page, documents) for page in pages],
+    )
+
+
+def _step_type(
+    task: models.Task, project: ProjectFile, documents: Sequence[models.Document]
+) -> StepType:
+    has: dict[StepType, bool] = {
+        "SEGMENT": project.segment is not None,
+        "CLASSIFY": project.sorts,
+        "EXTRACT": True,
+        "GROUP": project.group is not None,
+    }
+    is_asked = task.state is State.IN_REVIEW or task.step == "review"
+    step = task.review_step if is_asked else task.step
+    if step == SORT:
+        at: StepType = "SEGMENT" if asks_for_pages(project, documents) else "CLASSIFY"
+    else:
+        at = _STEP_TYPES.get(step, "EXTRACT")
+    its: list[StepType] = [one for one in _STEPS if has[one]]
+    behind: list[StepType] = [one for one in its if _STEPS.index(one) >= _STEPS.index(at)]
+    return behind[0] if behind else its[-1]
+
+
+def _page_of(page: models.Page, documents: Sequence[models.Document]) -> TaskPage:
+    shown = [one for one in documents if page.number in one.page_numbers]
+    values = [one for document in shown for one in _values_on(page, document, documents)]
+    whole = (0.0, 0.0, float(page.width_pixels), float(page.height_pixels))
+    return TaskPage(
+        id=f"page_{page.number}",
+        width=page.width_pixels,
+        height=page.height_pixels,
+        annotations=[_annotation(*one) for one in values],
+        checkboxes=[
+            Checkbox(
+                id=f"cb_{key}",
+                confidence=value.confidence,
+                checked=value.value,
+                coordinates=_corners(value.box),
+            )
+            for key, _, value in values
+            if value.type is FieldType.BOOLEAN and value.box and value.value is not None
+        ],
+        segments=[
+            Segment(
+                id=f"seg_{document.number}",
+                confidence=document.pages_confidence,
+                coordinates=_corners(whole),
+            )
+            for document in shown
+        ],
+    )
+
+
+def _values_on(
+    page: models.Page, document: models.Document, documents: Sequence[models.Document]
+) -> Iterator[tuple[str, str, FieldValue]]:
+    """The values of a document on one of its pages: id, entity, value.
+
+    What a person typed has no place; it is shown on the first page of the document.
+    """
+    first = document.page_numbers[0]
+    for name, value in field_values(document).items():
+        key = field_key(documents, document.number, name)
+        cells = [
+            (f"{key}.{row}.{column}", f"{key}.{column}", cell)
+            for row, found in enumerate(value.rows, 1)
+            for column, cell in found.items()
+        ]
+        for one in cells if value.type in ROWS and cells else [(key, key, value)]:
+            if (one[2].page_number or first) == page.number and one[2].shown:
+                yield one
+
+
+def _annotation(key: str, entity: str, value: FieldValue) -> Annotation:
+    return Annotation(
+        id=f"ann_{key}",
+        entity_id=entity,
+        confidence=value.confidence,
+        content=value.text or value.shown,
+        top=value.box[1] if value.box else None,
+        left_of_line=value.box[0] if value.box else None,
+    )
+
+
+def _corners(box: Box) -> list[tuple[float, float]]:
+    left, top, right, bottom = box
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
