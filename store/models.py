@@ -190,6 +190,18 @@ class Upload(SQLModel, table=True):
         return f"upl_{self.code}"
 
 
+class SettledCount(SQLModel, table=True):
+    """How many tasks of a project are settled, neither deleted nor private.
+
+    Triggers of the database keep it, in the transaction that changes a task.
+    """
+
+    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """The count is the sum over these: who changes tasks at once need not wait for each other."""
+    tasks: int
+
+
 class File(SQLModel, table=True):
     """Bytes that came in or that a task made."""
 
@@ -242,6 +254,7 @@ def _kept(which: str) -> Mapping[str, Any]:
 WAITING_ONLY: Final = _where("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
+ENDED_ONLY: Final = _where("finished_at IS NOT NULL")
 # The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
 SETTLED: Final = (
     *("project_id", "settled_at", "code"),
@@ -268,6 +281,8 @@ class Task(SQLModel, table=True):
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
+        # What ended lately, and which of it came first.
+        Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # Of an upload: small, since few tasks are of one.
         Index("ix_task_upload", "organization_id", "upload_id", **ONLY_UPLOADED),
     )

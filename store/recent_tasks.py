@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, literal, or_, tuple_
+from sqlalchemy import ColumnElement, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, visible
 from store.ids import now
-from store.models import Task
+from store.models import Task, UtcDateTime
 
 LISTED_FOR: Final = timedelta(hours=72)
 """How long after its end a task is listed."""
@@ -20,6 +20,7 @@ async def live_or_recent(
     session: AsyncSession,
     caller: Caller,
     *filters: ColumnElement[bool],
+    has_ended: bool = False,
     after: Task | None,
     limit: int,
 ) -> Sequence[Task]:
@@ -29,14 +30,26 @@ async def live_or_recent(
         session: any.
         caller: who asks.
         filters: what must be true of them, too.
+        has_ended: whether the filters leave only tasks that have ended. Then nothing is looked
+            at that came before the oldest of those that ended lately.
         after: the task behind which the list begins; from the first when None.
         limit: how many at most.
     """
-    finished = col(Task.finished_at)
-    query = visible(Task, caller).where(
-        *filters, or_(finished.is_(None), finished > now() - LISTED_FOR)
-    )
-    place = (col(Task.created_at), col(Task.code))
+    finished, created = col(Task.finished_at), col(Task.created_at)
+    cutoff = now() - LISTED_FOR
+    ended_lately = finished > cutoff
+    query = visible(Task, caller).where(*filters)
+    if has_ended:
+        oldest = select(func.min(created)).where(
+            col(Task.organization_id) == caller.organization_id, ended_lately
+        )
+        # `coalesce`: so that the rows are read in their order, up to the limit, where the index of
+        # those that ended lately would have all of them read and sorted.
+        is_late = func.coalesce(finished, created, type_=UtcDateTime) > cutoff
+        query = query.where(is_late, created >= oldest.scalar_subquery())
+    else:
+        query = query.where(or_(finished.is_(None), ended_lately))
+    place = (created, col(Task.code))
     if after is not None:
         last = tuple_(*(literal(getattr(after, c.key), c.type) for c in place))  # pyright: ignore[reportAttributeAccessIssue]  # columns, as SQLModel hands them out
         query = query.where(tuple_(*place) > last)

@@ -142,7 +142,7 @@ async def list_tasks(
             filters.append(col(models.Task.project_id) == project.id)
         if after is not None:
             start = await find_task_by_short_id(session, caller, after)
-    batches = _batches(caller, filters, start, limit)
+    batches = _batches(caller, filters, start, limit, has_ended=state in words.ENDED)
     # Read before the answer begins: what goes wrong at once is an error, not half an answer.
     first = await anext(batches)
     return StreamingResponse(_listed(first, batches), media_type="application/json")
@@ -153,13 +153,17 @@ async def _batches(
     filters: Sequence[ColumnElement[bool]],
     start: models.Task | None,
     limit: int | None,
+    *,
+    has_ended: bool,
 ) -> AsyncIterator[list[words.Task]]:
     """The tasks, some at a time; one list at least."""
     left = limit
     while True:
         size = BATCH if left is None else min(BATCH, left)
         async with database().reading() as session:
-            rows = await live_or_recent(session, caller, *filters, after=start, limit=size)
+            rows = await live_or_recent(
+                session, caller, *filters, has_ended=has_ended, after=start, limit=size
+            )
             yield await words.tasks_of(session, rows)
         left = None if left is None else left - len(rows)
         if len(rows) < size or left == 0:

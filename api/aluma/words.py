@@ -18,6 +18,9 @@ from store.project_file import ProjectFile
 _GONE_FIRST: Final = frozenset[AlumaWord]({"completed", "failed", "timed-out"})
 """What a task is called only once its data is gone; until then it is `running`."""
 
+ENDED: Final = _GONE_FIRST | {"canceled"}
+"""Final states."""
+
 
 class Shape(BaseModel):
     """An object of Aluma's API."""
