@@ -37,6 +37,7 @@ from store.erasing import (
     scrub_deliveries,
     scrub_task,
     take_files,
+    take_test_files,
 )
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.finding import find_project, find_task
@@ -163,6 +164,9 @@ async def retain_once() -> int:
     async with database().writing() as session:
         erased = select(col(Task.id)).where(col(Task.erased_at).is_not(None))
         await scrub_deliveries(session, col(Activity.task_id).in_(erased))
+        # The bytes first: after a crash in between the row says what is still to be deleted.
+        for blob in await take_test_files(session):
+            await blobs().delete(blob)
     await blobs().delete_abandoned(ABANDONED_SECONDS)
     await asyncio.to_thread(remove_left, settings().scratch_folder)
     await empty_logs()

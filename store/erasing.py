@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, String, cast, delete, exists, or_, select,
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from store.ids import now
 from store.models import (
     Activity,
     Delivery,
@@ -21,6 +22,7 @@ from store.models import (
     Task,
     Upload,
 )
+from store.retention import TEST_DATA_KEPT
 
 _OF_THE_ACTIVITY: Final = frozenset({"state", "round", "operation"})
 """Facts of an activity row that say nothing of content."""
@@ -225,6 +227,29 @@ async def _is_used(session: AsyncSession, file: File) -> bool:
         )
     )
     return bool((await session.execute(query)).scalar_one())
+
+
+async def take_test_files(session: AsyncSession) -> list[str]:
+    """Remove the rows of files that were sent with test keys more than a day ago.
+
+    Those that a task works on go with the task.
+
+    Args:
+        session: inside a write transaction.
+
+    Returns:
+        Keys of the blobs that nobody names any more.
+    """
+    query = select(File).where(
+        col(File.is_test),
+        col(File.task_id).is_(None),
+        col(File.created_at) < now() - TEST_DATA_KEPT,
+    )
+    sent = (await session.execute(query.with_for_update())).scalars().all()
+    unused = [one for one in sent if not await _is_used(session, one)]
+    for file in unused:
+        await session.delete(file)
+    return [file.blob for file in unused]
 
 
 async def forget_task(session: AsyncSession, task: Task) -> None:

@@ -278,6 +278,11 @@ class Task(SQLModel, table=True):
         Index("ix_task_settled", *SETTLED, **_kept("settled_at IS NOT NULL")),
         Index("ix_task_unsettled", *UNSETTLED, **_kept("settled_at IS NULL")),
         Index("ix_task_private", "project_id", "settled_at", **ONLY_PRIVATE),
+        Index(
+            "ix_task_held",
+            *("organization_id", "claimed_by", "created_at", "code"),
+            **_where("claimed_by IS NOT NULL"),
+        ),
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from store.database import Database, alembic_config, migrate
 from store.models import Organization
 
-# What Alembic cannot compare; tests/unit/store/test_lists.py sees that they are used.
+# What Alembic cannot compare; tests/contract/test_plans.py sees that they are used.
 NOT_COMPARED = "ignore:.*expression-based index"
 
 
