@@ -1,7 +1,8 @@
 """The tasks of one project in two lists: those that are done with, and those that are not.
 
-Pages are named by how many rows are before them, however many that are. Which rows are on a page,
-and how many there are, is read off an index alone (`ix_task_settled`, `ix_task_unsettled`).
+Pages are named by how many rows are before them, however many that are. Which rows are on a page is
+read off an index alone (`ix_task_settled`, `ix_task_unsettled`), and so is how many there are,
+where the database does not keep count (`SettledCount`).
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, sees_task
-from store.models import Project, Task
+from store.models import Project, SettledCount, Task
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,16 @@ async def settled_tasks(
         limit: how many rows at most.
         offset: how many rows are before them.
     """
-    order, conditions = (col(Task.settled_at), col(Task.code)), wanted.conditions
-    lists = await lists_of(session, caller, [project], *conditions)
-    return await _page(session, lists, order, newest_first=True, limit=limit, offset=offset)
+    order = (col(Task.settled_at), col(Task.code))
+    lists = await lists_of(session, caller, [project], *wanted.conditions)
+    if wanted == Settled():
+        kept = select(func.coalesce(func.sum(col(SettledCount.tasks)), 0)).where(
+            col(SettledCount.project_id) == project.id
+        )
+        count = (await session.execute(kept)).scalar_one() + await _count(session, lists[1:])
+    else:
+        count = await _count(session, lists)
+    return await _page(session, lists, order, count, newest_first=True, limit=limit, offset=offset)
 
 
 async def unsettled_tasks(
@@ -87,7 +95,8 @@ async def unsettled_tasks(
     """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
     order = (col(Task.created_at), col(Task.code))
     lists = await lists_of(session, caller, [project], _UNSETTLED)
-    return await _page(session, lists, order, newest_first=False, limit=limit, offset=offset)
+    count = await _count(session, lists)
+    return await _page(session, lists, order, count, newest_first=False, limit=limit, offset=offset)
 
 
 async def count_unsettled(
@@ -113,7 +122,7 @@ async def lists_of(
     """The tasks of projects that the caller sees, in lists of which each has an index.
 
     Who sees a project sees all of its tasks but the private ones (`store/access.py`), which are
-    few: whether there are any is asked before they are looked for.
+    few: whether there are any is asked before they are looked for. They are the second list.
     """
     of_them = col(Task.project_id).in_([project.id for project in projects])
     of = (of_them, col(Task.deleted_at).is_(None))
@@ -134,12 +143,12 @@ async def _page(
     session: AsyncSession,
     lists: Sequence[Select[tuple[Task]]],
     order: tuple[Any, Any],
+    count: int,
     *,
     newest_first: bool,
     limit: int,
     offset: int,
 ) -> Page:
-    count = await _count(session, lists)
     length = min(limit, count - offset)
     if length <= 0:
         return Page(count, [])

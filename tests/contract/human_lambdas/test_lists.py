@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event, select, text, update
+from sqlalchemy import delete, event, func, select, text, update
 from sqlmodel import col
 
 from store.access import Caller
 from store.database import database
-from store.models import Project, Task
+from store.models import Project, SettledCount, Task
 from store.project_tasks import Settled, settled_tasks, unsettled_tasks
 from store.states import Actor, State
 from tests.contract.human_lambdas.desk import Desk, refused, row_of
+from tests.contract.world import Client
 
 DAY = datetime(2020, 10, 8, tzinfo=UTC)
 
@@ -187,3 +188,35 @@ async def test_what_is_on_a_page_is_read_off_an_index_alone(joe: Desk) -> None:
     for plan, index in zip(plans, used, strict=True):
         assert f"COVERING INDEX {index}" in plan
         assert "TEMP B-TREE" not in plan
+
+
+async def test_the_count_that_is_kept_is_that_of_the_tasks_whatever_happens_to_them(
+    joe: Desk, client: Client
+) -> None:
+    async def check(expected: int) -> None:
+        async with database().reading() as session:
+            kept = await session.execute(select(func.sum(col(SettledCount.tasks))))
+            counted = await session.execute(
+                select(func.count()).where(
+                    col(Task.settled_at).is_not(None),
+                    col(Task.deleted_at).is_(None),
+                    ~col(Task.is_private),
+                )
+            )
+        assert kept.scalar_one() == counted.scalar_one() == expected
+
+    numbers = await some_tasks(joe, 5)
+    await check(5)
+    ids = [(await row_of(number)).public_id for number in numbers]
+    assert (await client.post(f"/v1/tasks/{ids[0]}/unlock")).status_code == 200
+    await check(4)
+    assert (await client.delete(f"/v1/tasks/{ids[1]}")).status_code == 204
+    await check(3)
+    assert (await client.delete(f"/v1/tasks/{ids[0]}")).status_code == 204
+    await check(3)
+    async with database().writing() as session:
+        one = update(Task).where(col(Task.number) == numbers[2])
+        await session.execute(one.values(is_private=True))
+        await session.execute(delete(Task).where(col(Task.number) == numbers[3]))
+    await check(1)
+    assert (await joe.completed())["count"] == 2  # the private one is his
