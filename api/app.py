@@ -11,7 +11,17 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from api import aluma, gauges, health, human_lambdas, problems, review_pages, schemas, send_ai
+from api import (
+    aluma,
+    gauges,
+    health,
+    human_lambdas,
+    innodata,
+    problems,
+    review_pages,
+    schemas,
+    send_ai,
+)
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
 from api.v1 import (
@@ -68,6 +78,7 @@ TAGS = [
     {"name": "aluma", "description": "Tasks in Aluma's words, for its clients."},
     {"name": "human lambdas", "description": "Queues of data, as Human Lambdas has them."},
     {"name": "send ai", "description": "Uploads of files and their tasks, as Send AI has them."},
+    {"name": "innodata", "description": "Jobs on documents, as Innodata has them."},
     {"name": "server", "description": "The server itself."},
 ]
 
@@ -80,6 +91,7 @@ SURFACES = (
     aluma,
     human_lambdas,
     send_ai,
+    innodata,
     *(schemas, health, gauges),
 )
 

@@ -39,8 +39,13 @@ SPOOLED_BYTES = 1 << 20
 ANY_TYPE = "*/*"
 """What an address takes that asks for no media type."""
 
-FILE_BODIES: Mapping[tuple[str, str], Sequence[str]] = {("POST", "/tasks"): ("x-aluma-tags",)}
-"""Addresses where the body is a file as it is, and the headers in which its sender tells of it."""
+FILE_BODIES: Mapping[str, Sequence[str]] = {
+    "POST /tasks": ("x-aluma-tags",),
+    "POST /documents": ("x-name", "x-type"),
+    "PUT /documents/*/contents": (),
+}
+"""Addresses where the body is a file as it is, and the headers in which its sender tells of it;
+`*` for any segment."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,14 @@ _FORMS: Final[Mapping[str, FormLimits]] = {
 
 def form_limits(path: str) -> FormLimits:
     """What a form that is sent to an address may hold."""
-    segments = path.split("/")
-    for pattern, limits in _FORMS.items():
-        wanted = pattern.split("/")
-        if len(wanted) == len(segments) and all(
-            one in {"*", segment} for one, segment in zip(wanted, segments, strict=True)
-        ):
-            return limits
-    return FormLimits()
+    return next((limits for one, limits in _FORMS.items() if _is_at(one, path)), FormLimits())
+
+
+def _is_at(pattern: str, address: str) -> bool:
+    wanted, segments = pattern.split("/"), address.split("/")
+    return len(wanted) == len(segments) and all(
+        one in {"*", segment} for one, segment in zip(wanted, segments, strict=True)
+    )
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -85,6 +90,12 @@ class Body(BaseModel):
     """A body of JSON; a name that is not known is refused, never dropped."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+def headers_of_file(method: str, path: str) -> Sequence[str] | None:
+    """The headers that tell of the file that is the body; None where the body is no file."""
+    call = f"{method} {path}"
+    return next((told for one, told in FILE_BODIES.items() if _is_at(one, call)), None)
 
 
 class BodyLimit:
@@ -100,7 +111,7 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_form = headers.get("content-type", "").startswith("multipart/form-data")
-        has_file = is_form or (scope["method"], scope["path"]) in FILE_BODIES
+        has_file = is_form or headers_of_file(scope["method"], scope["path"]) is not None
         limit = form_limits(scope["path"]).max_bytes if has_file else MAX_BODY_BYTES
         received = 0
 

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from starlette.datastructures import UploadFile
 
 from api import problems
-from api.bodies import FILE_BODIES, Upload, media_type, parts_of, read_file
+from api.bodies import Upload, headers_of_file, media_type, parts_of, read_file
 from api.error_shapes import JSON, shape_of
 from store.access import Caller
 from store.database import database
@@ -95,7 +95,7 @@ async def _digest(request: Request) -> str:
     """
     caller: Caller = request.state.caller
     digest = hashlib.sha256(f"{caller.actor.name}\0{request.url.query}".encode())
-    if (told := FILE_BODIES.get((request.method, request.url.path))) is not None:
+    if (told := headers_of_file(request.method, request.url.path)) is not None:
         digest.update(repr([request.headers.get(name) for name in told]).encode())
         async for chunk in (await read_file(request)).chunks():
             digest.update(chunk)

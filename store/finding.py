@@ -95,6 +95,19 @@ async def find_task_by_short_id(session: AsyncSession, caller: Caller, short_id:
     return task
 
 
+async def find_task_by_id(session: AsyncSession, caller: Caller, id_: UUID) -> Task:
+    """The task of a project that has this id.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+    """
+    query = visible(Task, caller).where(col(Task.id) == id_, col(Task.project_id).is_not(None))
+    task = (await session.execute(query)).scalar_one_or_none()
+    if task is None:
+        raise NotFoundError("There is no task with that id.", id=str(id_))
+    return task
+
+
 async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File:
     """The file of that id.
 
@@ -314,6 +327,13 @@ async def count_documents(session: AsyncSession, tasks: Collection[Task]) -> Map
     task_id = col(Document.task_id)
     query = select(task_id, func.count()).where(task_id.in_([task.id for task in tasks]))
     return dict((await session.execute(query.group_by(task_id))).tuples().all())
+
+
+async def files_of(session: AsyncSession, task: Task) -> Sequence[File]:
+    """The files that the task made, in the order in which it made them."""
+    query = select(File).where(col(File.task_id) == task.id)
+    ordered = query.order_by(col(File.created_at), col(File.id))
+    return (await session.execute(ordered)).scalars().all()
 
 
 def field_values(document: Document) -> dict[str, FieldValue]:

@@ -12,7 +12,7 @@ from flows.verbs.claims import (
     release,
     start_review,
 )
-from flows.verbs.collaboration import Collaborator, collaborate, collaborations_of
+from flows.verbs.collaboration import Collaborator, change_task, collaborations_of
 from flows.verbs.decide import ARRANGE, Arranged, arrange, complete, discard
 from flows.verbs.ends import (
     Reported,
@@ -37,6 +37,7 @@ from flows.verbs.files import (
     delete_file,
     file_members,
     remember_file,
+    replace_bytes,
     safe_name,
     store_bytes,
     take_file,
@@ -80,8 +81,8 @@ __all__ = [
     "cancel",
     "cancel_export",
     "change_queue",
+    "change_task",
     "claim",
-    "collaborate",
     "collaborations_of",
     "comment",
     "complete",
@@ -107,6 +108,7 @@ __all__ = [
     "next_task",
     "release",
     "remember_file",
+    "replace_bytes",
     "report",
     "retry",
     "return_export",

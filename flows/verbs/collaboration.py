@@ -1,7 +1,8 @@
 """Who else sees a private task, and works on which of its steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,10 +27,20 @@ class Collaborator:
     """Names of steps; `*` for all."""
 
 
-async def collaborate(
-    caller: Caller, public_id: str, collaborators: Sequence[Collaborator]
+async def change_task(
+    caller: Caller,
+    public_id: str,
+    *,
+    collaborators: Sequence[Collaborator] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Task:
-    """Say who works on a task beside its owner, in the place of those that did.
+    """Change what the owner of a task says of it; what is left out stays.
+
+    Args:
+        caller: the owner.
+        public_id: of the task.
+        collaborators: who works on it beside the owner, in the place of those that did.
+        metadata: what the owner wants to keep with it, in the place of what was kept.
 
     Raises:
         NotFoundError: there is no such task, team or person.
@@ -38,9 +49,16 @@ async def collaborate(
     async with database().writing() as session:
         task = await find_task(session, caller, public_id, lock=True)
         require_owner(caller, task)
-        await session.execute(delete(Collaboration).where(col(Collaboration.task_id) == task.id))
-        await set_collaborators(session, caller, task, collaborators)
-        return await amend(session, task, "task.shared", caller.actor)
+        if collaborators is not None:
+            gone = delete(Collaboration).where(col(Collaboration.task_id) == task.id)
+            await session.execute(gone)
+            await set_collaborators(session, caller, task, collaborators)
+            task = await amend(session, task, "task.shared", caller.actor)
+        if metadata is not None:
+            task = await amend(
+                session, task, "task.described", caller.actor, task_metadata=dict(metadata)
+            )
+        return task
 
 
 async def set_collaborators(

@@ -1,5 +1,6 @@
 """Files that come in and go."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -129,6 +130,42 @@ def safe_name(name: str) -> str:
     """The last part of a file name, at most 255 characters, control characters gone."""
     last = PurePath(name.replace("\\", "/")).name
     return "".join(c for c in last if c.isprintable())[:MAX_NAME_CHARACTERS] or "file"
+
+
+async def replace_bytes(caller: Caller, file_id: str, chunks: AsyncIterable[bytes]) -> File:
+    """Give a file other bytes.
+
+    Raises:
+        NotFoundError: there is none, or the caller may not see it.
+        ForbiddenError: it is private, and another's.
+        ConflictError: a task has it: what a task worked on stays what it was.
+        EmptyFileError, FileTooLargeError, StorageFullError: as `take_file`.
+    """
+    fresh = await store_bytes(caller, name="file", chunks=chunks)
+    unused = fresh.blob
+    try:
+        async with database().writing() as session:
+            file = await find_file(session, caller, file_id)
+            require_owner(caller, file)
+            query = select(col(Task.code)).where(col(Task.input_file_id) == file_id)
+            if file.task_id or (await session.execute(query.limit(1))).first():
+                raise ConflictError("A task has the file. Send the new bytes as another file.")
+            file.blob, fresh.blob = fresh.blob, file.blob
+            file.size_bytes, file.sha256, file.type = fresh.size_bytes, fresh.sha256, fresh.type
+            record(
+                session,
+                "file.replaced",
+                caller.actor,
+                organization_id=caller.organization_id,
+                subject=file.id,
+                data={"type": file.type, "size_bytes": file.size_bytes},
+                is_private=file.is_private,
+            )
+            session.add(file)
+        unused = fresh.blob
+        return file
+    finally:
+        await asyncio.shield(blobs().delete(unused))
 
 
 async def delete_file(caller: Caller, file_id: str) -> None:

@@ -1,6 +1,6 @@
 """Projects that are installed."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -69,20 +69,11 @@ async def install_project(
             project.deleted_at, project.team_id = None, None
         else:
             await _must_see(session, caller, project)
-        newest = (
-            await session.execute(
-                select(ProjectVersion)
-                .where(col(ProjectVersion.project_id) == project.id)
-                .order_by(col(ProjectVersion.number).desc())
-                .limit(1)
-            )
-        ).scalar_one_or_none()
-        if newest is not None and newest.source == source:
-            return project, newest
-        version = ProjectVersion(
-            project_id=project.id, number=newest.number + 1 if newest else 1, source=source
-        )
-        session.add(version)
+        if project.current_version_id is not None:
+            current = await session.get_one(ProjectVersion, project.current_version_id)
+            if current.source == source:
+                return project, current
+        version = await _add_version(session, project, source)
         project.current_version_id = version.id
         record(
             session,
@@ -93,6 +84,35 @@ async def install_project(
             data={"version": version.number},
         )
     return project, version
+
+
+async def version_with(session: AsyncSession, project: Project, source: str) -> ProjectVersion:
+    """The version of a project that has this file; it is made where there is none.
+
+    It is not in force by that: it is for the tasks that are made with it.
+
+    Raises:
+        ProjectFileError: the file is not valid.
+    """
+    parse_project_file(source)
+    of_project = select(ProjectVersion).where(col(ProjectVersion.project_id) == project.id)
+    same = of_project.where(col(ProjectVersion.source) == source).limit(1)
+    if (found := (await session.execute(same)).scalar_one_or_none()) is not None:
+        return found
+    await session.refresh(project, with_for_update=True)  # its versions are counted
+    version = await _add_version(session, project, source)
+    await session.flush()
+    return version
+
+
+async def _add_version(session: AsyncSession, project: Project, source: str) -> ProjectVersion:
+    last = select(func.max(col(ProjectVersion.number))).where(
+        col(ProjectVersion.project_id) == project.id
+    )
+    number = ((await session.execute(last)).scalar_one() or 0) + 1
+    version = ProjectVersion(project_id=project.id, number=number, source=source)
+    session.add(version)
+    return version
 
 
 async def delete_project(caller: Caller, name: str) -> None:

@@ -12,7 +12,7 @@ from flows.outbox import changing, enqueue
 from flows.public_http import check_url
 from flows.verbs.collaboration import Collaborator, set_collaborators
 from flows.verbs.files import remember_file
-from flows.verbs.projects import must_not_exceed, must_take
+from flows.verbs.projects import must_not_exceed, must_take, version_with
 from operations.registry import OPERATIONS
 from store.access import Caller, visible
 from store.activity import record
@@ -55,6 +55,7 @@ async def submit_process(
     due_at: datetime | None = None,
     is_private: bool = False,
     collaborators: Sequence[Collaborator] = (),
+    project_file: str | None = None,
     flow_run_id: UUID | None = None,
 ) -> Task:
     """Take in a task of a project, in one local transaction; Prefect need not be there.
@@ -73,6 +74,7 @@ async def submit_process(
         due_at: when the caller wants it decided; it orders the queue, and ends nothing.
         is_private: whether only the caller and the collaborators see it.
         collaborators: who else sees it, and works on which of its steps.
+        project_file: what happens to this task, in the place of what its project says.
         flow_run_id: the run that makes the task for itself; none is submitted then.
 
     Raises:
@@ -85,6 +87,8 @@ async def submit_process(
     """
     async with changing() as session:
         found, version = await find_project(session, caller, project)
+        if project_file is not None:
+            version = await version_with(session, found, project_file)
         content = parse_project_file(version.source)
         task = task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
         task.task_metadata = dict(metadata or {})
