@@ -278,12 +278,6 @@ async def project_files_of(
     return {id_: project_file_by(source, surface or "") for id_, source, surface in found}
 
 
-async def pages_of(session: AsyncSession, task: Task) -> Sequence[Page]:
-    """The pages of the input of the task, in order."""
-    query = select(Page).where(col(Page.task_id) == task.id).order_by(col(Page.number))
-    return (await session.execute(query)).scalars().all()
-
-
 async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:
     """The documents found in the input of the task, in order."""
     query = select(Document).where(col(Document.task_id) == task.id).order_by(col(Document.number))
