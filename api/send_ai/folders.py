@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlmodel import col
 
 from api.bodies import Text
-from api.send_ai import examples, words
+from api.send_ai import examples, shapes, words
 from api.send_ai.route import FolderId, SendAiRoute, UploadEditor, UploadReader
 from api.v1.examples import body
 from flows import verbs
@@ -34,12 +34,12 @@ class FolderBody(BaseModel):
     summary="List folders",
     responses={200: examples.payload("The folders.", [examples.FOLDER]), **examples.problems()},
 )
-async def list_folders(place: UploadReader) -> words.Payload[list[words.Folder]]:
+async def list_folders(place: UploadReader) -> shapes.Payload[list[shapes.Folder]]:
     """List the folders of the project: Inbox, Processed, Reported, Bin, and those made beside."""
     query = visible(Folder, place.caller).where(col(Folder.project_id) == place.project.id)
     async with database().reading() as session:
         made = (await session.execute(query.order_by(col(Folder.name)))).scalars().all()
-    return words.Payload(payload=[*words.default_folders(), *map(words.folder_of, made)])
+    return shapes.Payload(payload=[*words.default_folders(), *map(words.folder_of, made)])
 
 
 @router.post(
@@ -53,10 +53,10 @@ async def list_folders(place: UploadReader) -> words.Payload[list[words.Folder]]
 )
 async def create_folder(
     sent: Annotated[FolderBody, body({"name": "Claims"})], place: UploadEditor
-) -> words.Payload[words.Folder]:
+) -> shapes.Payload[shapes.Folder]:
     """Add a folder to those of the project."""
     folder = await verbs.create_folder(place.caller, place.project, sent.name)
-    return words.Payload(payload=words.folder_of(folder))
+    return shapes.Payload(payload=words.folder_of(folder))
 
 
 @router.delete(

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import Text
-from api.send_ai import examples, words
+from api.send_ai import examples, shapes
 from api.send_ai.route import SendAiRoute, TaskEditor, TaskId
 from api.send_ai.tasks import shown
 from api.v1.examples import answer, body
@@ -71,7 +71,7 @@ async def report_task(
     ],
     place: TaskEditor,
     response: Response,
-) -> words.Payload[words.UploadTask] | words.HalfReportedTask:
+) -> shapes.Payload[shapes.UploadTask] | shapes.HalfReportedTask:
     """Write down what is wrong with a task, in any state, and tell the report hook of the project.
 
     207 says that the report is kept, and why the hook was not told.
@@ -81,9 +81,9 @@ async def report_task(
     reported = await verbs.report(place.caller, task_id, issues, sent.message)
     task = await shown(place, task_id)
     if not reported.hook_error:
-        return words.Payload(payload=task)
+        return shapes.Payload(payload=task)
     response.status_code = 207
-    return words.HalfReportedTask(
+    return shapes.HalfReportedTask(
         payload=task,
         message="The report is kept, but the report hook of the project was not told."
         f" {reported.hook_error}",

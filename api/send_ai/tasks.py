@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import JsonObject, Text
-from api.send_ai import examples, words
+from api.send_ai import examples, shapes, words
 from api.send_ai.route import Place, SendAiRoute, TaskEditor, TaskId, TaskReader
 from api.v1.examples import answer, body
 from flows import verbs
@@ -22,7 +22,7 @@ from store.models import Upload
 
 router = APIRouter(prefix="/task", route_class=SendAiRoute)
 
-Shown = words.Payload[words.UploadTask]
+Shown = shapes.Payload[shapes.UploadTask]
 
 _NOT_REVIEWING = (IllegalTransitionError, AlreadyDecidedError, AlreadyClaimedError)
 
@@ -46,7 +46,7 @@ class AnnotationsBody(BaseModel):
     annotations: list[AnnotationBody] = Field(min_length=1, max_length=2000)
 
 
-async def shown(place: Place, task_id: str) -> words.UploadTask:
+async def shown(place: Place, task_id: str) -> shapes.UploadTask:
     """A task, with all that was found in its file.
 
     Raises:
@@ -71,7 +71,7 @@ async def shown(place: Place, task_id: str) -> words.UploadTask:
 )
 async def show_task(task_id: TaskId, place: TaskReader) -> Shown:
     """Show where a task is, and what was found on its pages."""
-    return words.Payload(payload=await shown(place, task_id))
+    return shapes.Payload(payload=await shown(place, task_id))
 
 
 @router.patch(
@@ -100,7 +100,7 @@ async def correct_task(
         await verbs.save(place.caller, task_id, documents=by_document)
     else:
         await verbs.save(place.caller, task_id, values)
-    return words.Payload(payload=await shown(place, task_id))
+    return shapes.Payload(payload=await shown(place, task_id))
 
 
 @router.post(
@@ -114,7 +114,7 @@ async def correct_task(
         **examples.problems(*_NOT_REVIEWING, FieldsInvalidError),
     },
 )
-async def complete_task(task_id: TaskId, place: TaskEditor) -> words.StartedTask:
+async def complete_task(task_id: TaskId, place: TaskEditor) -> shapes.StartedTask:
     """Decide that the data of a task is right; only one that is REVIEWING can be completed.
 
     It is checked as it is without a person. What is not valid changes nothing: `errors` has the
@@ -122,7 +122,9 @@ async def complete_task(task_id: TaskId, place: TaskEditor) -> words.StartedTask
     """
     await place.find_task(task_id)
     await verbs.complete(place.caller, task_id)
-    return words.StartedTask(payload=await shown(place, task_id), message="Task processing started")
+    return shapes.StartedTask(
+        payload=await shown(place, task_id), message="Task processing started"
+    )
 
 
 @router.put(
@@ -146,7 +148,7 @@ async def discard_task(task_id: TaskId, place: TaskEditor) -> Shown:
     """Decide that a document is not wanted; only one that is REVIEWING can be discarded."""
     await place.find_task(task_id)
     await verbs.discard(place.caller, task_id)
-    return words.Payload(payload=await shown(place, task_id))
+    return shapes.Payload(payload=await shown(place, task_id))
 
 
 @router.put(
@@ -173,4 +175,4 @@ async def unlock_task(task_id: TaskId, place: TaskEditor) -> Shown:
     """
     await place.find_task(task_id)
     await verbs.unlock_in_upload(place.caller, task_id)
-    return words.Payload(payload=await shown(place, task_id))
+    return shapes.Payload(payload=await shown(place, task_id))

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from api.bodies import Text, read_files
 from api.problems import UPLOAD_PROBLEMS
-from api.send_ai import examples, words
+from api.send_ai import examples, shapes, words
 from api.send_ai.route import (
     FolderId,
     Place,
@@ -106,7 +106,7 @@ class UploadForm(BaseModel):
         },
     ),
 )
-async def create_upload(request: Request, place: UploadCreator) -> words.CreatedUpload:
+async def create_upload(request: Request, place: UploadCreator) -> shapes.CreatedUpload:
     """Take in files, all of them or none: each is the input of a task of its own.
 
     The answer comes as soon as they are safe on disk, whether or not Prefect can be reached.
@@ -147,7 +147,7 @@ async def list_uploads(
     take: Take = 20,
     start: From = None,
     folder_id: Annotated[Text | None, Query(description="Only uploads in this folder.")] = None,
-) -> words.PayloadPage[words.Upload]:
+) -> shapes.PayloadPage[shapes.Upload]:
     """List the uploads of the project, the newest first."""
     filters = [col(Upload.project_id) == place.project.id]
     async with database().reading() as session:
@@ -156,7 +156,7 @@ async def list_uploads(
             filters.append(col(Upload.folder) == folder)
         rows, links = await UPLOADS.page(session, place.caller, request, take, start, *filters)
         tasks = await tasks_of(session, place.caller, rows)
-    return words.PayloadPage(
+    return shapes.PayloadPage(
         payload=[words.upload_of(row, tasks.get(row.id, [])) for row in rows], links=links
     )
 
@@ -169,7 +169,7 @@ async def list_uploads(
         **examples.problems(),
     },
 )
-async def show_upload(upload_id: UploadId, place: UploadReader) -> words.Payload[words.Upload]:
+async def show_upload(upload_id: UploadId, place: UploadReader) -> shapes.Payload[shapes.Upload]:
     """Show how far an upload is, and which tasks work on its files."""
     return await _shown(place, upload_id)
 
@@ -184,7 +184,7 @@ async def show_upload(upload_id: UploadId, place: UploadReader) -> words.Payload
 )
 async def move_upload(
     upload_id: UploadId, folder_id: FolderId, place: UploadEditor
-) -> words.Payload[words.Upload]:
+) -> shapes.Payload[shapes.Upload]:
     """Put an upload into a folder.
 
     One in the Inbox goes to Processed by itself when all of its tasks are done with, and to
@@ -207,8 +207,8 @@ async def delete_upload(upload_id: UploadId, place: UploadDeleter) -> Response:
     return Response(status_code=204)
 
 
-async def _shown(place: Place, upload_id: str) -> words.Payload[words.Upload]:
+async def _shown(place: Place, upload_id: str) -> shapes.Payload[shapes.Upload]:
     async with database().reading() as session:
         upload = await find_upload(session, place.caller, place.project, upload_id)
         tasks = await tasks_of(session, place.caller, [upload])
-    return words.Payload(payload=words.upload_of(upload, tasks.get(upload.id, [])))
+    return shapes.Payload(payload=words.upload_of(upload, tasks.get(upload.id, [])))
