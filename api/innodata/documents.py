@@ -16,7 +16,7 @@ from api.innodata.route import (
     InnodataRoute,
 )
 from api.problems import UPLOAD_PROBLEMS
-from api.v1.files import send_stored, stored
+from api.v1.files import send_stored
 from api.v1.lists import base_of
 from flows import erase, verbs
 from store import models
@@ -73,11 +73,13 @@ async def send_document(
     """Send a document: the body is its bytes. Only its owner sees it, and who works on its jobs."""
     upload = await read_file(request)
     declared = {"declared_type": x_type} if x_type else {}
-    async with stored(caller, upload, x_name or "document") as file:
-        file.is_private = True
-        file.properties = {**file.properties, **declared}
-        async with database().writing() as session:
-            verbs.remember_file(session, caller, file)
+    file = await verbs.take_file(
+        caller,
+        name=x_name or "document",
+        chunks=upload.chunks(),
+        properties=declared,
+        is_private=True,
+    )
     return Envelope(await _told(request, file), 201)
 
 

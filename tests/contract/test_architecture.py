@@ -72,6 +72,40 @@ def test_only_the_lifecycle_writes_the_state_of_a_task():
     assert around == []
 
 
+SURFACES = ("aluma", "send_ai", "human_lambdas", "innodata")
+RULES = ("store.lifecycle", "store.erasing", "flows.engine", "flows.outbox", "prefect")
+"""Where rules are, and who writes: a surface only has words for what the verbs do."""
+
+
+def reaches_for_rules(tree: ast.AST) -> Iterator[int]:
+    """Lines that import from RULES, or open a transaction that writes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            module = getattr(node, "module", None) or ""
+            wanted = [module, *names, *(f"{module}.{name}" for name in names)]
+            if any(one == rule or one.startswith(f"{rule}.") for one in wanted for rule in RULES):
+                yield node.lineno
+        elif isinstance(node, ast.Attribute) and node.attr == "writing":
+            yield node.lineno
+
+
+def test_what_reaches_for_rules_is_found():
+    source = "import prefect\nfrom flows import engine\nfrom store.lifecycle import advance\n"
+    source += "database().writing()\nfrom flows import verbs\nimport prefectly\n"
+    assert sorted(reaches_for_rules(ast.parse(source))) == [1, 2, 3, 4]
+
+
+def test_a_surface_holds_words_and_never_rules():
+    reaching = [
+        f"{name_of(path)}:{line}"
+        for path in MODULES
+        if path.parent.name in SURFACES
+        for line in reaches_for_rules(ast.parse(path.read_text()))
+    ]
+    assert reaching == []
+
+
 def test_an_ignored_rule_has_its_name_and_a_reason():
     bare = [
         f"{name_of(path)}:{number}"
