@@ -220,7 +220,8 @@ def _row(task: Task, projects: dict[UUID, str], visitor: SignedIn) -> Row:
         public_id=task.public_id,
         short_id=task.code[:SHORT_ID_CHARACTERS],
         name=task.name or spoken(task.operation),
-        project=projects[task.project_id] if task.project_id else "",
+        # A task may be seen by whom its project is not, and stays when that is deleted.
+        project=projects.get(task.project_id, "") if task.project_id else "",
         mark=state_mark(task.state),
         reason=sentence(task.review_reason) if task.state is State.IN_REVIEW else "",
         created_at=task.created_at,

@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from api.app import create_app
 from api.error_shapes import SHAPES, V1, ErrorShape, shape_of
+from api.review_pages.sessions import COOKIE, begin_session
 from api.v1 import streams
 from flows.verbs import UNSEEN
 from store.access import ALL_STEPS, SCOPES
@@ -246,6 +247,19 @@ async def test_a_project_of_a_team_is_seen_by_the_team_and_by_admins(
         headers={"x-api-key": await make_key("project.edit")},
     )
     assert taken.status_code == 409
+
+
+async def test_the_queue_shows_a_task_whose_project_is_not_seen(client: Client, stranger: Client):
+    subject = await CALLS[("post", "/v1/tasks/{task_id}/claim")].of(client)
+    ada = await create_key(["task.read"], organization="acme", user="ada@example.com")
+    await make_private(subject, ada.row.user_id)
+    await client.post("/v1/teams", json={"name": "claims"})
+    given = await client.put("/v1/projects/invoices/team", json={"team": "claims"})
+    assert given.status_code == 200
+    stranger.cookies.set(COOKIE, await begin_session(ada.key))
+    page = await stranger.get("/review")
+    assert page.status_code == 200
+    assert subject in page.text
 
 
 async def test_an_operation_on_what_is_private_to_another_finds_no_file(
