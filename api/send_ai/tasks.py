@@ -1,6 +1,6 @@
 """/v2/.../task: tasks on the files of uploads, and what is decided of them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +25,23 @@ router = APIRouter(prefix="/task", route_class=SendAiRoute)
 Shown = shapes.Payload[shapes.UploadTask]
 
 _NOT_REVIEWING = (IllegalTransitionError, AlreadyDecidedError, AlreadyClaimedError)
+
+
+# The page of Send AI prints both with POST in one place and with PUT in another.
+_DISCARD: dict[str, Any] = {
+    "summary": "Discard a task",
+    "responses": {
+        200: answer("The task, ended.", examples.task("DISCARDED")),
+        **examples.problems(*_NOT_REVIEWING),
+    },
+}
+_UNLOCK: dict[str, Any] = {
+    "summary": "Unlock a task",
+    "responses": {
+        200: answer("The task, REVIEWING again.", examples.task()),
+        **examples.problems(IllegalTransitionError),
+    },
+}
 
 
 class AnnotationBody(BaseModel):
@@ -127,23 +144,8 @@ async def complete_task(task_id: TaskId, place: TaskEditor) -> shapes.StartedTas
     )
 
 
-@router.put(
-    "/{task_id}/discard",
-    name="put_discard",
-    summary="Discard a task",
-    responses={
-        200: answer("The task, ended.", examples.task("DISCARDED")),
-        **examples.problems(*_NOT_REVIEWING),
-    },
-)
-@router.post(
-    "/{task_id}/discard",
-    summary="Discard a task",
-    responses={
-        200: answer("The task, ended.", examples.task("DISCARDED")),
-        **examples.problems(*_NOT_REVIEWING),
-    },
-)
+@router.put("/{task_id}/discard", name="put_discard", **_DISCARD)
+@router.post("/{task_id}/discard", **_DISCARD)
 async def discard_task(task_id: TaskId, place: TaskEditor) -> Shown:
     """Decide that a document is not wanted; only one that is REVIEWING can be discarded."""
     await place.find_task(task_id)
@@ -151,23 +153,8 @@ async def discard_task(task_id: TaskId, place: TaskEditor) -> Shown:
     return shapes.Payload(payload=await shown(place, task_id))
 
 
-@router.put(
-    "/{task_id}/unlock",
-    name="put_unlock",
-    summary="Unlock a task",
-    responses={
-        200: answer("The task, REVIEWING again.", examples.task()),
-        **examples.problems(IllegalTransitionError),
-    },
-)
-@router.post(
-    "/{task_id}/unlock",
-    summary="Unlock a task",
-    responses={
-        200: answer("The task, REVIEWING again.", examples.task()),
-        **examples.problems(IllegalTransitionError),
-    },
-)
+@router.put("/{task_id}/unlock", name="put_unlock", **_UNLOCK)
+@router.post("/{task_id}/unlock", **_UNLOCK)
 async def unlock_task(task_id: TaskId, place: TaskEditor) -> Shown:
     """Open a COMPLETED, DISCARDED or FILTERED task for correction.
 

@@ -122,7 +122,7 @@ async def create_upload(request: Request, place: UploadCreator) -> shapes.Create
         for file in files:
             if file.size_bytes > verbs.MAX_PAGE_BYTES:
                 file.properties = await properties_of(file)  # how many pages share its bytes
-        upload, _ = await verbs.submit_upload(
+        upload, tasks = await verbs.submit_upload(
             place.caller,
             team=place.team,
             project=place.project,
@@ -130,7 +130,7 @@ async def create_upload(request: Request, place: UploadCreator) -> shapes.Create
             name=fields.name,
             meta=[one.model_dump() for one in fields.meta],
         )
-    return words.created(upload, files)
+    return words.created(upload, tasks, files)
 
 
 @router.get(

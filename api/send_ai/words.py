@@ -17,7 +17,7 @@ from api.send_ai.shapes import (
 )
 from api.vocabulary import words_of
 from flows.reviewing import SORT, asks_for_pages
-from flows.upload_words import upload_members
+from flows.upload_words import name_of, upload_members
 from flows.verbs import field_key
 from store import models
 from store.fields import ROWS, Box, FieldType, FieldValue
@@ -46,13 +46,15 @@ _STEP_TYPES: Final[dict[str, StepType]] = {
 # Uploads
 
 
-def created(upload: models.Upload, files: Sequence[models.File]) -> CreatedUpload:
+def created(
+    upload: models.Upload, tasks: Sequence[models.Task], files: Sequence[models.File]
+) -> CreatedUpload:
     """An upload that was just taken in."""
     kinds = {media_type: name for name, media_type in FILE_TYPES.items()}
     found = {kinds.get(file.type, file.type.rpartition("/")[2]) for file in files}
     return CreatedUpload(
         id=upload.public_id,
-        name=upload.name or files[0].name,
+        name=name_of(upload, tasks),
         project_id=str(upload.project_id),
         status="processing",
         file_type=found.pop() if len(found) == 1 else "mixed",

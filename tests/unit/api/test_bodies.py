@@ -5,8 +5,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Message, Receive, Scope, Send
 
-from api.bodies import MAX_BODY_BYTES, BodyLimit, JsonField, JsonObject, Text, UtcTime
+from api.bodies import MAX_BODY_BYTES, BodyLimit, JsonField, JsonObject, Text, UtcTime, form_limits
 from store.errors import FileTooLargeError
+from store.settings import settings
 
 
 async def _read_all(scope: Scope, receive: Receive, send: Send) -> None:
@@ -18,7 +19,7 @@ async def _send_nothing(message: Message) -> None:
     raise AssertionError(message)
 
 
-async def _pass_through(chunks: list[int], **headers: str) -> int:
+async def _pass_through(chunks: list[int], path: str = "/v1/tasks", **headers: str) -> int:
     """How much of a body was read before it was stopped, or all of it."""
     read = 0
     left = list(chunks)
@@ -30,7 +31,7 @@ async def _pass_through(chunks: list[int], **headers: str) -> int:
         return {"type": "http.request", "body": b"x" * size, "more_body": bool(left)}
 
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope: dict[str, Any] = {"type": "http", "headers": raw}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path, "headers": raw}
     try:
         await BodyLimit(_read_all)(scope, receive, _send_nothing)
     except Exception as error:
@@ -77,8 +78,19 @@ async def test_a_form_may_be_as_large_as_a_file(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError
 
     headers = [(b"content-type", b"multipart/form-data"), (b"content-length", b"9" * 12)]
+    scope = {"type": "http", "method": "POST", "path": "/v1/tasks", "headers": headers}
     with pytest.raises(FileTooLargeError):
-        await BodyLimit(_read_all)({"type": "http", "headers": headers}, receive, _send_nothing)
+        await BodyLimit(_read_all)(scope, receive, _send_nothing)
+
+
+async def test_a_form_may_have_many_files_only_where_many_are_taken():
+    one_file = form_limits("/v1/files")
+    assert (one_file.most_files, one_file.max_bytes) == (
+        1,
+        MAX_BODY_BYTES + settings().max_file_bytes,
+    )
+    assert form_limits("/v2/claims/project/invoices/upload/upl_1") == one_file
+    assert form_limits("/v2/claims/project/invoices/upload").max_bytes > 100 * 40 * 2**20
 
 
 @pytest.mark.parametrize(
