@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 START = "pending:start_client_action"
 
 
+def sent_once() -> dict[str, str]:
+    """A header by which the answer is kept for a while; its content must go, too."""
+    return {"Idempotency-Key": os.urandom(8).hex()}
+
+
 class Aluma:
     """What a client of Aluma does; it knows nothing of Papertray but its address."""
 
@@ -36,7 +42,11 @@ class Aluma:
             "/tasks",
             params={"project_id": self.project_id},
             content=content,
-            headers={"Content-Type": f"application/{kind}", "X-Aluma-Tags": tags},
+            headers={
+                "Content-Type": f"application/{kind}",
+                "X-Aluma-Tags": tags,
+                **sent_once(),
+            },
         )
         assert (answer.status_code, answer.json()["state"]) == (202, "queued"), answer.text
         return answer.json()["id"]
@@ -54,7 +64,8 @@ class Aluma:
 
     def act(self, task_id: str, action: str, **body: Any) -> dict[str, Any]:
         sent: dict[str, Any] = {"json": body} if body else {}
-        answer = self.client.post(f"/tasks/{task_id}/client_actions/{action}", **sent)
+        address = f"/tasks/{task_id}/client_actions/{action}"
+        answer = self.client.post(address, headers=sent_once(), **sent)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
