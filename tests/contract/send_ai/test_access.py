@@ -24,8 +24,11 @@ SENT: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("post", "/task/{task_id}/report"): {"json": {"issues": [{"label": "a", "value": "b"}]}},
 }
-OUT_OF_ORDER = {("delete", "/folder/{folder_id}"), *(("post", "/task/{task_id}/unlock"),)}
-OUT_OF_ORDER |= {("put", "/task/{task_id}/unlock")}
+OUT_OF_ORDER = {
+    ("delete", "/folder/{folder_id}"),
+    ("post", "/task/{task_id}/unlock"),
+    ("put", "/task/{task_id}/unlock"),
+}
 """Calls that are let in and refused all the same: of a folder that stays, of a task in review."""
 
 
