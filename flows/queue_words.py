@@ -113,10 +113,10 @@ def data_of(project: ProjectFile, task: Task, documents: Sequence[Document]) -> 
         task: any.
         documents: what was found in its input.
     """
-    data = dict.fromkeys((block.name for block in blocks_of(project)), None)
     if project.blocks:
         values = task.task_data or {}
         return {block.name: outward(block, values.get(block.name)) for block in project.blocks}
+    data: dict[str, Any] = dict.fromkeys(block.name for block in blocks_of(project))
     for document in documents:
         for name, field in field_values(document).items():
             data[field_key(documents, document.number, name)] = field.value

@@ -91,16 +91,15 @@ async def list_completed(
     """List the completed tasks of a queue, those completed last first."""
     queue = await find_queue(caller, queue_id)
     limit = min(limit, MOST)
+    try:
+        worker = await email_of(caller, worker_id) if worker_id else None
+    except NotFoundError:
+        return words.Tasks(count=0, next=None, previous=None, tasks=[])
+    wanted = Settled(start_date, end_date, worker, source_id, correct)
     async with database().reading() as session:
-        try:
-            worker = await email_of(caller, worker_id) if worker_id else None
-        except NotFoundError:
-            page = Page(0, [])
-        else:
-            wanted = Settled(start_date, end_date, worker, source_id, correct)
-            page = await settled_tasks(
-                session, caller, queue.project, wanted, limit=limit, offset=offset
-            )
+        page = await settled_tasks(
+            session, caller, queue.project, wanted, limit=limit, offset=offset
+        )
         shown = await words.tasks_of(session, page.tasks, queue)
     links = _neighbours(request, page, limit, offset)
     return words.Tasks(count=page.count, **links, tasks=shown)

@@ -30,7 +30,7 @@ async def some_tasks(desk: Desk, count: int, **columns: Any) -> list[int]:
         )
         for index in range(1, count):
             at = DAY + timedelta(hours=index)
-            members = {**copied, **settled, "settled_at": at}
+            members: dict[str, Any] = {**copied, **settled, "settled_at": at}
             session.add(Task(**members, number=(first.number or 0) + 1000 + index))
     listed = await desk.completed()
     return [task["id"] for task in listed["tasks"]]
@@ -45,6 +45,7 @@ async def test_following_next_and_previous_gives_each_task_once(joe: Desk) -> No
 async def follow(joe: Desk, limit: int, numbers: Sequence[int]) -> None:
     seen: list[Sequence[int]] = []
     address: str | None = f"{joe.address}/tasks/completed?limit={limit}"
+    last: dict[str, Any] = {}
     while address:
         page = (await joe.client.get(address)).json()
         assert page["count"] == 7
