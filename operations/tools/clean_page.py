@@ -229,10 +229,10 @@ def whiten(page: Image.Image) -> Image.Image:
 _PAPER_LEVEL = 235
 """What is lighter on a page with white paper is paper."""
 
-_BELOW_PAPER = 16
-_MAX_BELOW_RATIO = 0.01
-"""Of the paper: the edges of letters are fewer, grain that reaches below the level of paper is
-more, and would stand out as specks."""
+_DARK_PAPER_LEVELS = 8
+_MAX_DARK_RATIO = 0.015
+"""How much of the paper may be of its darkest levels: the edges of letters are a hundredth. Grain
+that is coarser goes on below them, where it would stand out as specks."""
 
 _ONLY_PAPER = np.asarray([255 if n >= _PAPER_LEVEL else n for n in range(256)], np.uint8)
 
@@ -247,8 +247,7 @@ def with_even_paper(page: Image.Image) -> Image.Image:
     Args:
         page: gray, with white paper; one whose grain is coarse stays as it is.
     """
-    counts = page.histogram()
-    below = sum(counts[_PAPER_LEVEL - _BELOW_PAPER : _PAPER_LEVEL])
-    if below > _MAX_BELOW_RATIO * sum(counts[_PAPER_LEVEL:]):
+    counts = page.histogram()[_PAPER_LEVEL:]
+    if sum(counts[:_DARK_PAPER_LEVELS]) > _MAX_DARK_RATIO * sum(counts):
         return page
     return Image.fromarray(_gray(cv2.LUT(_pixels(page), _ONLY_PAPER)))

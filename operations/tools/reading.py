@@ -240,6 +240,8 @@ class _Attempt:
     dpi: float
     words: list[Word]
     skew: float
+    had_grain: bool
+    """Coarse enough to be smoothed: its paper has specks as faint print has."""
 
 
 def _attempts(
@@ -250,8 +252,10 @@ def _attempts(
 ) -> list[_Attempt]:
     pages: list[tesseract.PageImage] = []
     skews: list[float] = []
+    had_grain: list[bool] = []
     for picture in pictures:
         page = without_grain(picture.page)
+        had_grain.append(page is not picture.page)
         skew, factor = skew_degrees(page), useful_factor(page)
         page = whiten(straightened(shrunk(page, factor), skew))
         pages.append(tesseract.PageImage(page, picture.dpi * factor))
@@ -261,8 +265,8 @@ def _attempts(
         simple, languages=orders.languages, base=base, each_page=each_page
     )
     return [
-        _Attempt(page.image, page.dpi, words, skew)
-        for page, words, skew in zip(pages, read, skews, strict=True)
+        _Attempt(page.image, page.dpi, words, skew, is_grainy)
+        for page, words, skew, is_grainy in zip(pages, read, skews, had_grain, strict=True)
     ]
 
 
@@ -289,7 +293,11 @@ def _upright(
 def _completed(attempts: Sequence[_Attempt], orders: Orders, base: Path) -> list[list[Word]]:
     """The words of pages, with those that were left out at first."""
     words = [doubted(attempt.words) for attempt in attempts]
-    rests = [missed_text(attempt.page, some) for attempt, some in zip(attempts, words, strict=True)]
+    # What is found in grain is mostly specks: reading it doubles the errors of such a page.
+    rests = [
+        None if attempt.had_grain else missed_text(attempt.page, some)
+        for attempt, some in zip(attempts, words, strict=True)
+    ]
     missed = [(n, rest) for n, rest in enumerate(rests) if rest is not None]
     if not missed:
         return words
