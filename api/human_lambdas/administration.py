@@ -48,7 +48,7 @@ _FIGURES: Final[dict[Metric, str]] = {
 """What each metric is called in `store/project_metrics.py`."""
 
 
-class WebhookBody(BaseModel):
+class QueueWebhookBody(BaseModel):
     """Who is to be told."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -57,7 +57,7 @@ class WebhookBody(BaseModel):
     """Address that gets each completed task as a POST; empty or null: nobody any more."""
 
 
-class Webhook(BaseModel):
+class QueueWebhook(BaseModel):
     """Who is told of each completed task."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -76,7 +76,7 @@ class UploadForm(BaseModel):
     """What is sent beside a table: nothing that counts."""
 
 
-class Figures(BaseModel):
+class QueueFigures(BaseModel):
     """What happened in a day, a week, or a month; it has the metrics that were asked for."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -160,17 +160,17 @@ async def flush_queue(queue_id: QueueId, caller: TaskEditor) -> Flushed:
         **examples.problems(),
     },
 )
-async def show_webhook(queue_id: QueueId, caller: WebhookReader) -> Webhook:
+async def show_webhook(queue_id: QueueId, caller: WebhookReader) -> QueueWebhook:
     """Show who is told of completed tasks."""
     queue = await find_queue(caller, queue_id)
     async with database().reading() as session:
         found = await webhooks.webhook_of(session, caller, queue.project, HUMAN_LAMBDAS)
-    return Webhook(target=found.url if found else None)
+    return QueueWebhook(target=found.url if found else None)
 
 
 @router.put(
     "/{queue_id}/webhook",
-    response_model=Webhook,
+    response_model=QueueWebhook,
     summary="Set the webhook of a queue",
     responses={
         200: answer("The webhook.", {"target": "https://example.com/hook"}),
@@ -180,7 +180,7 @@ async def show_webhook(queue_id: QueueId, caller: WebhookReader) -> Webhook:
 )
 async def set_webhook(
     queue_id: QueueId,
-    sent: Annotated[WebhookBody, body({"target": "https://example.com/hook"})],
+    sent: Annotated[QueueWebhookBody, body({"target": "https://example.com/hook"})],
     caller: WebhookEditor,
 ) -> Any:
     """Have an address told of each completed task, in the place of the one before.
@@ -196,7 +196,7 @@ async def set_webhook(
         url=sent.target or "",
         event_types=[COMPLETED_EVENT],
     )
-    return Webhook(target=webhook.url) if webhook else Response(status_code=204)
+    return QueueWebhook(target=webhook.url) if webhook else Response(status_code=204)
 
 
 @router.get(
@@ -218,13 +218,13 @@ async def show_metrics(
     rhythm: Annotated[
         Rhythm, Query(alias="range", description="How long the periods are.")
     ] = "daily",
-) -> list[Figures]:
+) -> list[QueueFigures]:
     """Show what was done in each of the last 29 days, 15 weeks or 13 months, in UTC."""
     queue = await find_queue(caller, queue_id)
     async with database().reading() as session:
         found = await figures_of(session, caller, queue.project, periods(rhythm, now()))
     asked = {one: _FIGURES[one] for one in metrics or _FIGURES}
     return [
-        Figures(date=one.last, **{name: getattr(one, ours) for name, ours in asked.items()})
+        QueueFigures(date=one.last, **{name: getattr(one, ours) for name, ours in asked.items()})
         for one in found
     ]

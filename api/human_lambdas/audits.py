@@ -27,7 +27,7 @@ router = APIRouter(route_class=HumanLambdasRoute)
 MAX_COMMENT_CHARACTERS = 2000
 
 
-class CommentBody(BaseModel):
+class QueueCommentBody(BaseModel):
     """Something to be said of a task."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -35,7 +35,7 @@ class CommentBody(BaseModel):
     comment: Text = Field(min_length=1, max_length=MAX_COMMENT_CHARACTERS)
 
 
-class AuditBody(BaseModel):
+class QueueAuditBody(BaseModel):
     """Whether what was done with a task was right."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -51,7 +51,7 @@ class AuditBody(BaseModel):
 )
 async def list_activity(
     queue_id: QueueId, task_id: TaskId, caller: TaskReader
-) -> list[words.Activity]:
+) -> list[words.QueueActivity]:
     """Show what happened to a task, and what was said of it, the newest first."""
     _, task = await find_queue_task(caller, queue_id, task_id)
     query = select(Activity).where(
@@ -74,9 +74,9 @@ async def list_activity(
 async def comment_on_task(
     queue_id: QueueId,
     task_id: TaskId,
-    sent: Annotated[CommentBody, body({"comment": "Is this irony?"})],
+    sent: Annotated[QueueCommentBody, body({"comment": "Is this irony?"})],
     caller: TaskEditor,
-) -> words.Activity:
+) -> words.QueueActivity:
     """Write something down about a task; whoever sees the task can read it."""
     _, task = await find_queue_task(caller, queue_id, task_id)
     return words.activity_of(await verbs.comment(caller, task.public_id, sent.comment), task)
@@ -93,9 +93,9 @@ async def comment_on_task(
 async def audit_task(
     queue_id: QueueId,
     task_id: TaskId,
-    sent: Annotated[AuditBody, body({"correct": True})],
+    sent: Annotated[QueueAuditBody, body({"correct": True})],
     caller: TaskEditor,
-) -> words.Task:
+) -> words.QueueTask:
     """Say whether what was done with a completed task was right."""
     queue, task = await find_queue_task(caller, queue_id, task_id)
     row = await verbs.audit(caller, task.public_id, is_correct=sent.correct)

@@ -87,14 +87,14 @@ async def list_completed(
     worker_id: Annotated[Filter, Query(description="Who did it: an e-mail, or a number.")] = None,
     source_id: Annotated[Filter, Query(description="How it came: the `source` of a task.")] = None,
     correct: Annotated[bool | None, Query(description="What an audit found of it.")] = None,
-) -> words.Tasks:
+) -> words.QueueTasks:
     """List the completed tasks of a queue, those completed last first."""
     queue = await find_queue(caller, queue_id)
     limit = min(limit, MOST)
     try:
         worker = await email_of(caller, worker_id) if worker_id else None
     except NotFoundError:
-        return words.Tasks(count=0, next=None, previous=None, tasks=[])
+        return words.QueueTasks(count=0, next=None, previous=None, tasks=[])
     wanted = Settled(start_date, end_date, worker, source_id, correct)
     async with database().reading() as session:
         page = await settled_tasks(
@@ -102,7 +102,7 @@ async def list_completed(
         )
         shown = await words.tasks_of(session, page.tasks, queue)
     links = _neighbours(request, page, limit, offset)
-    return words.Tasks(count=page.count, **links, tasks=shown)
+    return words.QueueTasks(count=page.count, **links, tasks=shown)
 
 
 @router.get(
@@ -119,7 +119,7 @@ async def list_pending(
     caller: TaskReader,
     limit: Limit = DEFAULT_LIMIT,
     offset: Offset = 0,
-) -> words.Tasks:
+) -> words.QueueTasks:
     """List the tasks of a queue that are not completed, the oldest first."""
     queue = await find_queue(caller, queue_id)
     limit = min(limit, MOST)
@@ -127,7 +127,7 @@ async def list_pending(
         page = await unsettled_tasks(session, caller, queue.project, limit=limit, offset=offset)
         shown = await words.tasks_of(session, page.tasks, queue)
     links = _neighbours(request, page, limit, offset)
-    return words.Tasks(count=page.count, **links, tasks=shown)
+    return words.QueueTasks(count=page.count, **links, tasks=shown)
 
 
 def _neighbours(request: Request, page: Page, limit: int, offset: int) -> dict[str, str | None]:

@@ -61,7 +61,7 @@ class QueueChanges(_Body):
     summary="List queues",
     responses={200: answer("The queues.", [examples.QUEUE]), **examples.problems()},
 )
-async def list_queues(caller: QueueReader) -> list[words.Queue]:
+async def list_queues(caller: QueueReader) -> list[words.QueueWithBlocks]:
     """List the queues, the oldest first."""
     async with database().reading() as session:
         queues = [Queue.of(*found) for found in await projects_of(session, caller)]
@@ -74,7 +74,7 @@ async def list_queues(caller: QueueReader) -> list[words.Queue]:
     summary="Show a queue",
     responses={200: answer("The queue.", examples.QUEUE), **examples.problems()},
 )
-async def show_queue(queue_id: QueueId, caller: QueueReader) -> words.Queue:
+async def show_queue(queue_id: QueueId, caller: QueueReader) -> words.QueueWithBlocks:
     """Show a queue, with its blocks in `data`."""
     return await _shown(caller, await find_queue(caller, queue_id))
 
@@ -90,7 +90,7 @@ async def show_queue(queue_id: QueueId, caller: QueueReader) -> words.Queue:
 )
 async def create_queue(
     sent: Annotated[QueueBody, body(examples.QUEUE_BODY)], caller: QueueEditor
-) -> words.Queue:
+) -> words.QueueWithBlocks:
     """Make a queue: a project of data, which is there in every other way in, too."""
     blocks = _blocks(sent.data)
     try:
@@ -114,7 +114,7 @@ async def change_queue(
     queue_id: QueueId,
     sent: Annotated[QueueChanges, body({"description": "Be kind."})],
     caller: QueueEditor,
-) -> words.Queue:
+) -> words.QueueWithBlocks:
     """Change name, description or blocks of a queue; what else its project has is kept."""
     queue = await find_queue(caller, queue_id)
     blocks = None if sent.data is None else _blocks(sent.data)
@@ -131,7 +131,7 @@ async def change_queue(
     return await _shown(caller, Queue.of(*changed))
 
 
-async def _shown(caller: Caller, queue: Queue) -> words.Queue:
+async def _shown(caller: Caller, queue: Queue) -> words.QueueWithBlocks:
     async with database().reading() as session:
         return words.queue_of(queue, await count_unsettled(session, caller, [queue.project]))
 

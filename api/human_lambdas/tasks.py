@@ -51,7 +51,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class TaskBody(_Body):
+class QueueTaskBody(_Body):
     """A task to be made."""
 
     data: Annotated[JsonObject | None, BeforeValidator(lambda value: value or None)] = None
@@ -60,14 +60,14 @@ class TaskBody(_Body):
     """How it comes."""
 
 
-class DataBody(_Body):
+class QueueDataBody(_Body):
     """What a person filled in."""
 
     data: JsonObject
     """Values by the ids of blocks; those that are left out stay as they are."""
 
 
-class AssignBody(_Body):
+class QueueAssignBody(_Body):
     """Who is to work on a task."""
 
     assigned_to: Text | int | None
@@ -85,9 +85,9 @@ class AssignBody(_Body):
 )
 async def create_task(
     queue_id: QueueId,
-    sent: Annotated[TaskBody, body({"data": {"comment": "This is some random text"}})],
+    sent: Annotated[QueueTaskBody, body({"data": {"comment": "This is some random text"}})],
     caller: TaskCreator,
-) -> words.Task:
+) -> words.QueueTask:
     """Create a task on some data."""
     queue = await find_queue(caller, queue_id)
     if not sent.data:
@@ -101,7 +101,7 @@ async def create_task(
 
 @router.get(
     "/{queue_id}/tasks/next",
-    response_model=words.Task,
+    response_model=words.QueueTask,
     summary="Take the next task",
     responses={
         200: answer("The task, assigned to the caller.", examples.ASSIGNED_TASK),
@@ -124,7 +124,7 @@ async def take_next(queue_id: QueueId, caller: TaskEditor) -> Any:
     summary="Show a task",
     responses={200: answer("The task.", examples.COMPLETED_TASK), **examples.problems()},
 )
-async def show_task(queue_id: QueueId, task_id: TaskId, caller: TaskReader) -> words.Task:
+async def show_task(queue_id: QueueId, task_id: TaskId, caller: TaskReader) -> words.QueueTask:
     """Show a task; that assigns it to nobody."""
     queue, row = await find_queue_task(caller, queue_id, task_id)
     return await words.task_of(row, queue)
@@ -141,9 +141,9 @@ async def show_task(queue_id: QueueId, task_id: TaskId, caller: TaskReader) -> w
 async def submit_task(
     queue_id: QueueId,
     task_id: TaskId,
-    sent: Annotated[DataBody, body({"data": {"approve": True}})],
+    sent: Annotated[QueueDataBody, body({"data": {"approve": True}})],
     caller: TaskEditor,
-) -> words.Task:
+) -> words.QueueTask:
     """Complete a task that is assigned to the caller."""
     queue, row = await find_queue_task(caller, queue_id, task_id)
     values, documents = await _filled_in(row, sent.data)
@@ -162,9 +162,9 @@ async def submit_task(
 async def save_task(
     queue_id: QueueId,
     task_id: TaskId,
-    sent: Annotated[DataBody, body({"data": {"approve": True}})],
+    sent: Annotated[QueueDataBody, body({"data": {"approve": True}})],
     caller: TaskEditor,
-) -> words.Task:
+) -> words.QueueTask:
     """Keep what was filled in so far, without submitting it."""
     queue, row = await find_queue_task(caller, queue_id, task_id)
     values, documents = await _filled_in(row, sent.data)
@@ -183,9 +183,9 @@ async def save_task(
 async def assign_task(
     queue_id: QueueId,
     task_id: TaskId,
-    sent: Annotated[AssignBody, body({"assigned_to": "joe@example.com"})],
+    sent: Annotated[QueueAssignBody, body({"assigned_to": "joe@example.com"})],
     caller: TaskEditor,
-) -> words.Task:
+) -> words.QueueTask:
     """Hand a task over to a person for a day, or open it for all."""
     queue, row = await find_queue_task(caller, queue_id, task_id)
     email = await email_of(caller, str(sent.assigned_to)) if sent.assigned_to else None

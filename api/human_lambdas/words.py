@@ -45,7 +45,7 @@ class _Shape(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Task(_Shape):
+class QueueTask(_Shape):
     """Work for a person, on data."""
 
     id: int
@@ -71,7 +71,7 @@ class Task(_Shape):
     """Where the task is, exactly."""
 
 
-class Tasks(_Shape):
+class QueueTasks(_Shape):
     """A page of tasks."""
 
     count: int
@@ -80,10 +80,10 @@ class Tasks(_Shape):
     """Whole address of the page after; null on the last."""
     previous: str | None
     """Whole address of the page before; null on the first."""
-    tasks: list[Task]
+    tasks: list[QueueTask]
 
 
-class Queue(_Shape):
+class QueueWithBlocks(_Shape):
     """A queue of tasks."""
 
     id: int
@@ -96,7 +96,7 @@ class Queue(_Shape):
     """Its blocks: `{id, name, type, <type>: {placeholder, read_only, is_required, ...}}`."""
 
 
-class Activity(_Shape):
+class QueueActivity(_Shape):
     """Something that happened to a task."""
 
     id: int
@@ -115,7 +115,7 @@ class Activity(_Shape):
     """What happened, exactly."""
 
 
-async def task_of(row: models.Task, queue: queue_words.Queue) -> Task:
+async def task_of(row: models.Task, queue: queue_words.Queue) -> QueueTask:
     """A task of a queue."""
     async with database().reading() as session:
         return (await tasks_of(session, [row], queue))[0]
@@ -123,7 +123,7 @@ async def task_of(row: models.Task, queue: queue_words.Queue) -> Task:
 
 async def tasks_of(
     session: AsyncSession, rows: Sequence[models.Task], queue: queue_words.Queue
-) -> list[Task]:
+) -> list[QueueTask]:
     """Tasks of a queue, each with the blocks it was made with."""
     ids = {row.project_version_id for row in rows}
     query = select(models.ProjectVersion).where(col(models.ProjectVersion.id).in_(ids))
@@ -139,7 +139,7 @@ async def tasks_of(
         for document in (await session.execute(ordered)).scalars():
             documents[document.task_id].append(document)
     return [
-        Task(
+        QueueTask(
             **queue_words.task_members(
                 row,
                 queue,
@@ -158,7 +158,7 @@ def _version(row: models.Task) -> UUID:
     return row.project_version_id
 
 
-def queue_of(queue: queue_words.Queue, waiting: Mapping[UUID, int]) -> Queue:
+def queue_of(queue: queue_words.Queue, waiting: Mapping[UUID, int]) -> QueueWithBlocks:
     """A queue.
 
     Args:
@@ -166,7 +166,7 @@ def queue_of(queue: queue_words.Queue, waiting: Mapping[UUID, int]) -> Queue:
         waiting: by the ids of projects, how many tasks of them are not completed.
     """
     project = queue.project
-    return Queue(
+    return QueueWithBlocks(
         id=project.number,
         name=queue.title,
         description=queue.file.description,
@@ -176,11 +176,11 @@ def queue_of(queue: queue_words.Queue, waiting: Mapping[UUID, int]) -> Queue:
     )
 
 
-def activity_of(row: models.Activity, task: models.Task) -> Activity:
+def activity_of(row: models.Activity, task: models.Task) -> QueueActivity:
     """Something that happened to a task, of a type in ACTIONS."""
     action = ACTIONS[row.type]
     given = row.type in {"task.claimed", "task.assigned"}
-    return Activity(
+    return QueueActivity(
         id=row.number or 0,
         action=action,
         created_at=row.at,
