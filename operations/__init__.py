@@ -8,6 +8,9 @@ from operations.detect_documents import detect_documents as detect_documents
 from operations.export_data import export_data as export_data
 from operations.export_values import export_values as export_values
 from operations.extract_fields import extract_fields as extract_fields
+from operations.extract_form import extract_form as extract_form
+
+# X extract_fields as extract_fields
 from operations.extract_pages import extract_pages as extract_pages
 from operations.extract_text import extract_text as extract_text
 from operations.filter_documents import filter_documents as filter_documents

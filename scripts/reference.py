@@ -119,6 +119,7 @@ LIVE_EXAMPLES: dict[str, tuple[str, str]] = {
     "convert": (f"{TESTS}/phototest.tif", "--target-format image/webp --quality 80"),
     "deskew": (f"{TESTS}/rotated_skew.pdf", ""),
     "detect-documents": (f"{TESTS}/photo_of_letter.jpg", ""),
+    "extract-form": (f"{TESTS}/acroform.pdf", ""),
     "extract-pages": (f"{TESTS}/form_dd0293.pdf", "--pages 2-3"),
     "extract-text": (f"{TESTS}/form_dd0293.pdf", "--format markdown --pages 1"),
     "merge": (f"{TESTS}/form_dd0293.pdf", ""),

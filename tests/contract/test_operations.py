@@ -32,6 +32,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "export-data": {},
     "export-values": {"names": ["comment", "approve"], "formats": ["json", "csv"]},
     "extract-fields": {"fields": [{"name": "total", "labels": ["Total"], "type": "money"}]},
+    "extract-form": {},
     "extract-pages": {"pages": "2-7"},
     "extract-text": {"format": "markdown", "pages": "2-7", "languages": ["eng", "deu"]},
     "filter-documents": {

@@ -30,10 +30,10 @@ each_rewriting = pytest.mark.parametrize("row", REWRITING, ids=[row.name for row
 async def do(row: Operation, source: Path, out: Path, **more: Any) -> list[Path]:
     params: Params = row.params.model_validate(REQUIRED.get(row.name, {}) | more)
     result = await row.task.fn([source] if row.takes_many else source, params, folder=out)
-    return [out / name for name in result.files]
+    return [out / name for name in getattr(result, "files", ())]
 
 
-def test_these_are_all_operations_on_pdfs_that_make_files() -> None:
+def test_these_are_all_operations_on_pdfs() -> None:
     assert operations
     made = {row.name for row in OPERATIONS.values() if row.accepts == frozenset({"pdf"})}
     assert made == {row.name for row in ROWS}
