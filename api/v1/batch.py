@@ -31,12 +31,16 @@ async def _delete(caller: Caller, task_id: str, _: str) -> None:
     await erase.delete_task(caller, task_id)
 
 
+async def _report(caller: Caller, task_id: str, why: str) -> Task:
+    return (await verbs.report(caller, task_id, [], why)).task
+
+
 VERBS: Final[Mapping[Verb, Callable[[Caller, str, str], Awaitable[Task | None]]]] = {
     "claim": lambda caller, task_id, _: verbs.claim(caller, task_id),
     "release": lambda caller, task_id, _: verbs.release(caller, task_id),
     "complete": lambda caller, task_id, why: verbs.complete(caller, task_id, note=why),
     "discard": verbs.discard,
-    "report": lambda caller, task_id, why: verbs.report(caller, task_id, [], why),
+    "report": _report,
     "unlock": verbs.unlock,
     "cancel": verbs.cancel,
     "retry": lambda caller, task_id, _: verbs.retry(caller, task_id),

@@ -1,8 +1,11 @@
 """Handing over, comments, audits, batches, and what the metrics make of them."""
 
+from typing import get_args
+
 import pytest
 
 from api import gauges
+from api.v1.batch import Verb
 from tests.contract.test_errors import problem_in
 from tests.contract.world import Client, MakeKey, put_into_review, send_task
 
@@ -93,6 +96,17 @@ async def test_a_batch_does_what_it_can_and_says_of_each_task_what_became_of_it(
         422,
         "validation",
     )
+
+
+@pytest.mark.parametrize("verb", get_args(Verb))
+async def test_each_verb_of_a_batch_is_answered_for_each_task(client: Client, verb: str):
+    waits = await waiting(client)
+    answer = await client.post("/v1/tasks:batch", json={"verb": verb, "ids": [waits]})
+    assert answer.status_code == 207, answer.text
+    (result,) = answer.json()["results"]
+    done = {"claim", "complete", "discard", "report", "cancel", "delete"}
+    # Nobody holds it, and it has not ended.
+    assert result["status"] in ({200, 204} if verb in done else {409, 422})
 
 
 async def test_tasks_are_found_by_the_number_of_their_queue(client: Client):

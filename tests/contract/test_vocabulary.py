@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from api import vocabulary
 from api.v1 import words as v1_words
@@ -123,7 +124,7 @@ async def test_a_client_that_went_silent_exports_no_more():
             ("pending:start_client_action", [task.id]),
             ("pending:complete_client_action", []),
         ):
-            query = select(Task.id).where(is_called(lambda words: words.aluma == word))  # noqa: B023  # called at once
+            query = select(col(Task.id)).where(is_called(lambda words: words.aluma == word))  # noqa: B023  # called at once
             assert (await session.execute(query)).scalars().all() == expected
 
 
