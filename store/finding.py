@@ -28,6 +28,30 @@ from store.project_file import ProjectFile
 from store.surface_defaults import project_file_by
 
 Named = TypeVar("Named", User, Team, ApiKey, Project)
+Found = TypeVar("Found", Task, File, User, Page)
+
+
+async def _only(
+    session: AsyncSession, query: Select[tuple[Found]], otherwise: str, **facts: Any
+) -> Found:
+    """The one row that a query finds, or the error that there is none."""
+    found = (await session.execute(query)).scalar_one_or_none()
+    if found is None:
+        raise NotFoundError(otherwise, **facts)
+    return found
+
+
+async def _in_force(
+    session: AsyncSession,
+    query: Select[tuple[Project, ProjectVersion]],
+    otherwise: str,
+    **facts: Any,
+) -> tuple[Project, ProjectVersion]:
+    """The one project that a query finds, or the error that there is none."""
+    found = (await session.execute(query)).tuples().one_or_none()
+    if found is None:
+        raise NotFoundError(otherwise, **facts)
+    return found
 
 
 async def find_task(
@@ -45,10 +69,12 @@ async def find_task(
         NotFoundError: there is none, or the caller may not see it.
     """
     query = visible(Task, caller).where(col(Task.code) == code_of(public_id))
-    task = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
-    if task is None:
-        raise NotFoundError("There is no task with that id.", id=public_id)
-    return task
+    return await _only(
+        session,
+        query.with_for_update() if lock else query,
+        "There is no task with that id.",
+        id=public_id,
+    )
 
 
 async def find_task_numbered(
@@ -62,10 +88,7 @@ async def find_task_numbered(
     query = visible(Task, caller).where(
         col(Task.number) == number, col(Task.project_id) == project.id
     )
-    task = (await session.execute(query)).scalar_one_or_none()
-    if task is None:
-        raise NotFoundError("There is no task with that id.", id=number)
-    return task
+    return await _only(session, query, "There is no task with that id.", id=number)
 
 
 async def find_task_of_project(
@@ -89,10 +112,7 @@ async def find_task_by_short_id(session: AsyncSession, caller: Caller, short_id:
         NotFoundError: there is none, or the caller may not see it.
     """
     query = visible(Task, caller).where(col(Task.id) == id_of(short_id))
-    task = (await session.execute(query)).scalar_one_or_none()
-    if task is None:
-        raise NotFoundError("There is no task with that id.", id=short_id)
-    return task
+    return await _only(session, query, "There is no task with that id.", id=short_id)
 
 
 async def find_task_by_id(session: AsyncSession, caller: Caller, id_: UUID) -> Task:
@@ -102,10 +122,7 @@ async def find_task_by_id(session: AsyncSession, caller: Caller, id_: UUID) -> T
         NotFoundError: there is none, or the caller may not see it.
     """
     query = visible(Task, caller).where(col(Task.id) == id_, col(Task.project_id).is_not(None))
-    task = (await session.execute(query)).scalar_one_or_none()
-    if task is None:
-        raise NotFoundError("There is no task with that id.", id=str(id_))
-    return task
+    return await _only(session, query, "There is no task with that id.", id=str(id_))
 
 
 async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File:
@@ -115,10 +132,7 @@ async def find_file(session: AsyncSession, caller: Caller, file_id: str) -> File
         NotFoundError: there is none, or the caller may not see it.
     """
     query = visible(File, caller).where(col(File.id) == file_id)
-    file = (await session.execute(query)).scalar_one_or_none()
-    if file is None:
-        raise NotFoundError("There is no file with that id.", id=file_id)
-    return file
+    return await _only(session, query, "There is no file with that id.", id=file_id)
 
 
 async def find_project(
@@ -130,10 +144,7 @@ async def find_project(
         NotFoundError: there is none, or the caller may not see it.
     """
     query = _projects(caller).where(col(Project.name) == name)
-    found = (await session.execute(query)).tuples().one_or_none()
-    if found is None:
-        raise NotFoundError(f"There is no project named {name!r}.", project=name)
-    return found
+    return await _in_force(session, query, f"There is no project named {name!r}.", project=name)
 
 
 async def find_project_numbered(
@@ -145,10 +156,7 @@ async def find_project_numbered(
         NotFoundError: there is none, or the caller may not see it.
     """
     query = _projects(caller).where(col(Project.number) == number)
-    found = (await session.execute(query)).tuples().one_or_none()
-    if found is None:
-        raise NotFoundError("There is no project with that id.", project=number)
-    return found
+    return await _in_force(session, query, "There is no project with that id.", project=number)
 
 
 async def find_project_by_short_id(
@@ -160,10 +168,7 @@ async def find_project_by_short_id(
         NotFoundError: there is none, or the caller may not see it.
     """
     query = _projects(caller).where(col(Project.id) == id_of(short_id))
-    found = (await session.execute(query)).tuples().one_or_none()
-    if found is None:
-        raise NotFoundError("There is no project with that id.", id=short_id)
-    return found
+    return await _in_force(session, query, "There is no project with that id.", id=short_id)
 
 
 async def projects_of(
@@ -198,10 +203,7 @@ async def find_user_numbered(session: AsyncSession, caller: Caller, number: int)
         NotFoundError: the organization has none.
     """
     query = visible(User, caller).where(col(User.number) == number)
-    user = (await session.execute(query)).scalar_one_or_none()
-    if user is None:
-        raise NotFoundError("There is no person with that id.", user=number)
-    return user
+    return await _only(session, query, "There is no person with that id.", user=number)
 
 
 async def find_team(session: AsyncSession, caller: Caller, wanted: str) -> Team:
@@ -297,10 +299,9 @@ async def find_page(session: AsyncSession, task: Task, number: int) -> Page:
         NotFoundError: it has none of that number, or not yet.
     """
     query = select(Page).where(col(Page.task_id) == task.id, col(Page.number) == number)
-    page = (await session.execute(query)).scalar_one_or_none()
-    if page is None:
-        raise NotFoundError("The task has no page of that number, or not yet.", page=number)
-    return page
+    return await _only(
+        session, query, "The task has no page of that number, or not yet.", page=number
+    )
 
 
 async def find_output(session: AsyncSession, task: Task, file_id: str) -> File:
@@ -310,10 +311,7 @@ async def find_output(session: AsyncSession, task: Task, file_id: str) -> File:
         NotFoundError: it made none with that id.
     """
     query = select(File).where(col(File.task_id) == task.id, col(File.id) == file_id)
-    file = (await session.execute(query)).scalar_one_or_none()
-    if file is None:
-        raise NotFoundError("The task made no file with that id.", id=file_id)
-    return file
+    return await _only(session, query, "The task made no file with that id.", id=file_id)
 
 
 async def count_documents(session: AsyncSession, tasks: Collection[Task]) -> Mapping[UUID, int]:
