@@ -89,7 +89,7 @@ async def complete_validation(
     task_id: TaskId,
     caller: TaskEditor,
     results: Annotated[ValidationResults, body(examples.VALIDATION_RESULTS)],
-) -> words.Task:
+) -> words.AlumaTask:
     """Say that the data is right, with what was corrected.
 
     What is not valid changes nothing: the message has the reason of each field. Where the type of
@@ -109,7 +109,7 @@ async def complete_validation(
         **_THEN,
     },
 )
-async def cancel_validation(task_id: TaskId, caller: TaskEditor) -> words.Task:
+async def cancel_validation(task_id: TaskId, caller: TaskEditor) -> words.AlumaTask:
     """Let the task wait for a client again."""
     row = await found(caller, task_id)
     await verbs.must_hold_review(caller, row.public_id)
@@ -124,7 +124,7 @@ async def cancel_validation(task_id: TaskId, caller: TaskEditor) -> words.Task:
 )
 async def fail_validation(
     task_id: TaskId, caller: TaskEditor, failure: FailureBody = None
-) -> words.Task:
+) -> words.AlumaTask:
     """End the task; it is `failed` once its data is gone."""
     row = await found(caller, task_id)
     message = failure.message if failure else ""
@@ -160,7 +160,7 @@ async def start_export(
     response_model_exclude_unset=True,
     responses={200: answer("The task; it goes on.", examples.task("running")), **_THEN},
 )
-async def complete_export(task_id: TaskId, caller: TaskEditor) -> words.Task:
+async def complete_export(task_id: TaskId, caller: TaskEditor) -> words.AlumaTask:
     """Say that the data has arrived; the task ends, and its data goes."""
     row = await found(caller, task_id)
     return await told(await verbs.complete_export(caller, row.public_id))
@@ -175,7 +175,7 @@ async def complete_export(task_id: TaskId, caller: TaskEditor) -> words.Task:
         **_THEN,
     },
 )
-async def cancel_export(task_id: TaskId, caller: TaskEditor) -> words.Task:
+async def cancel_export(task_id: TaskId, caller: TaskEditor) -> words.AlumaTask:
     """Let the task wait for a client again."""
     row = await found(caller, task_id)
     return await told(await verbs.cancel_export(caller, row.public_id))
@@ -189,7 +189,7 @@ async def cancel_export(task_id: TaskId, caller: TaskEditor) -> words.Task:
 )
 async def fail_export(
     task_id: TaskId, caller: TaskEditor, failure: FailureBody = None
-) -> words.Task:
+) -> words.AlumaTask:
     """End the task; it is `failed` once its data is gone."""
     row = await found(caller, task_id)
     message = failure.message if failure else ""

@@ -49,7 +49,7 @@ FORMS: Final = (
         }
     },
 )
-async def upload_project(request: Request, caller: ProjectEditor) -> words.Project:
+async def upload_project(request: Request, caller: ProjectEditor) -> words.AlumaProject:
     """Make a project from a project file, or give the one of that name a new version.
 
     What is wrong with a file is said with its line and its key.
@@ -83,7 +83,7 @@ async def list_projects(caller: ProjectReader) -> words.Projects:
     summary="Get a project",
     responses={200: answer("The project.", examples.PROJECT), **failures()},
 )
-async def get_project(project_id: ProjectId, caller: ProjectReader) -> words.Project:
+async def get_project(project_id: ProjectId, caller: ProjectReader) -> words.AlumaProject:
     """Show a project."""
     async with database().reading() as session:
         project, version = await find_project_by_short_id(session, caller, project_id)

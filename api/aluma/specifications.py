@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.aluma.words import Shape, Task
+from api.aluma.words import AlumaTask, Shape
 from flows import verbs
 from store import models
 from store.fields import Box, FieldType
@@ -12,7 +12,7 @@ from store.ids import short_of
 from store.project_file import UNKNOWN, DocumentTypePart, ProjectFile
 
 
-class Page(Shape):
+class SpecifiedPage(Shape):
     """A page of a document."""
 
     number: int
@@ -45,12 +45,12 @@ class Field(Shape):
     """left, top, right, bottom in pixels of the page image, from the top left."""
 
 
-class Document(Shape):
+class SpecifiedDocument(Shape):
     """A document that is to be validated."""
 
     id: str
     document_type: str
-    pages: list[Page]
+    pages: list[SpecifiedPage]
     fields: list[Field]
     """None while only its type is to be validated."""
 
@@ -77,8 +77,8 @@ class DocumentType(Shape):
 class ValidationSpecification(Shape):
     """What is to be validated."""
 
-    task: Task
-    documents: list[Document]
+    task: AlumaTask
+    documents: list[SpecifiedDocument]
     document_types: list[DocumentType]
 
 
@@ -102,13 +102,13 @@ class ExportedDocument(Shape):
 class ExportSpecification(Shape):
     """What is to be exported."""
 
-    task: Task
+    task: AlumaTask
     files: list[ExportedFile]
     documents: list[ExportedDocument]
 
 
 def validation_of(
-    task: Task,
+    task: AlumaTask,
     row: models.Task,
     project: ProjectFile,
     documents: Sequence[models.Document],
@@ -127,7 +127,7 @@ def validation_of(
     return ValidationSpecification(
         task=task,
         documents=[
-            Document(
+            SpecifiedDocument(
                 id=short_of(one.id),
                 document_type=one.document_type,
                 pages=[_page_of(by_number[number], address) for number in one.page_numbers],
@@ -139,7 +139,7 @@ def validation_of(
     )
 
 
-def _document_of_data(row: models.Task, project: ProjectFile) -> Document:
+def _document_of_data(row: models.Task, project: ProjectFile) -> SpecifiedDocument:
     """The data of a task that has no file, which another API made, as one document."""
     data = row.task_data or {}
     fields: list[Field] = []
@@ -160,11 +160,11 @@ def _document_of_data(row: models.Task, project: ProjectFile) -> Document:
                 box=None,
             )
         )
-    return Document(id=row.short_id, document_type=project.name, pages=[], fields=fields)
+    return SpecifiedDocument(id=row.short_id, document_type=project.name, pages=[], fields=fields)
 
 
-def _page_of(row: models.Page, address: str) -> Page:
-    return Page(
+def _page_of(row: models.Page, address: str) -> SpecifiedPage:
+    return SpecifiedPage(
         number=row.number,
         width=row.width_pixels,
         height=row.height_pixels,
@@ -210,7 +210,7 @@ def _type_of(part: DocumentTypePart) -> DocumentType:
 
 
 def export_of(
-    task: Task, offer: verbs.Offer, project: ProjectFile, address: str
+    task: AlumaTask, offer: verbs.Offer, project: ProjectFile, address: str
 ) -> ExportSpecification:
     """What is to be exported; `address` is the one of the task, below which its files are."""
     data: Mapping[str, Any] | None = offer.task.task_data

@@ -88,7 +88,7 @@ async def create_task(
     request: Request,
     caller: TaskCreator,
     project_id: Annotated[Text, Query(description="What is to be done with the file.")],
-) -> words.Task:
+) -> words.AlumaTask:
     """Take in a file: the body is its bytes.
 
     The answer comes as soon as the task is safe on disk. A file that the project does not take
@@ -155,7 +155,7 @@ async def _batches(
     limit: int | None,
     *,
     has_ended: bool,
-) -> AsyncIterator[list[words.Task]]:
+) -> AsyncIterator[list[words.AlumaTask]]:
     """The tasks, some at a time; one list at least."""
     left = limit
     while True:
@@ -172,7 +172,7 @@ async def _batches(
 
 
 async def _listed(
-    first: list[words.Task], rest: AsyncIterator[list[words.Task]]
+    first: list[words.AlumaTask], rest: AsyncIterator[list[words.AlumaTask]]
 ) -> AsyncIterator[str]:
     yield '{"tasks":['
     yield _joined(first)
@@ -182,7 +182,7 @@ async def _listed(
     yield "]}"
 
 
-def _joined(tasks: list[words.Task]) -> str:
+def _joined(tasks: list[words.AlumaTask]) -> str:
     return ",".join(json.dumps(one.model_dump(exclude_unset=True)) for one in tasks)
 
 
@@ -192,7 +192,7 @@ def _joined(tasks: list[words.Task]) -> str:
     response_model_exclude_unset=True,
     responses={200: answer("The task.", examples.task("running")), **failures()},
 )
-async def get_task(task_id: TaskId, caller: TaskReader) -> words.Task:
+async def get_task(task_id: TaskId, caller: TaskReader) -> words.AlumaTask:
     """Show where a task is. It can be asked for 72 hours after its end."""
     return await told(await found(caller, task_id))
 
@@ -206,7 +206,7 @@ async def get_task(task_id: TaskId, caller: TaskReader) -> words.Task:
         **failures(IllegalTransitionError),
     },
 )
-async def cancel_task(task_id: TaskId, caller: TaskEditor) -> words.Task:
+async def cancel_task(task_id: TaskId, caller: TaskEditor) -> words.AlumaTask:
     """End a task that has not ended; whatever works on it is stopped."""
     row = await found(caller, task_id)
     return await told(await verbs.cancel(caller, row.public_id))
@@ -270,7 +270,7 @@ async def found(caller: Caller, task_id: str) -> models.Task:
         return await find_task_by_short_id(session, caller, task_id)
 
 
-async def told(row: models.Task) -> words.Task:
+async def told(row: models.Task) -> words.AlumaTask:
     """What is told of a task."""
     async with database().reading() as session:
         return await words.task_of(session, row)

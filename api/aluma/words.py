@@ -28,7 +28,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Task(Shape):
+class AlumaTask(Shape):
     """A task."""
 
     id: str
@@ -50,10 +50,10 @@ class Task(Shape):
 class Tasks(Shape):
     """A list of tasks, the oldest first."""
 
-    tasks: list[Task]
+    tasks: list[AlumaTask]
 
 
-class Project(Shape):
+class AlumaProject(Shape):
     """A project."""
 
     id: str
@@ -63,7 +63,7 @@ class Project(Shape):
 class Projects(Shape):
     """All projects, the oldest first."""
 
-    projects: list[Project]
+    projects: list[AlumaProject]
 
 
 # States
@@ -103,21 +103,21 @@ def _is_going(row: models.Task) -> bool:
 # Objects
 
 
-async def tasks_of(session: AsyncSession, rows: Sequence[models.Task]) -> list[Task]:
+async def tasks_of(session: AsyncSession, rows: Sequence[models.Task]) -> list[AlumaTask]:
     """Tasks, with what is known of them elsewhere."""
     projects = await project_files_of(session, rows)
     counts = await count_documents(session, rows)
     return [_task_of(row, projects.get(row.id), counts.get(row.id)) for row in rows]
 
 
-async def task_of(session: AsyncSession, row: models.Task) -> Task:
+async def task_of(session: AsyncSession, row: models.Task) -> AlumaTask:
     """A task."""
     return (await tasks_of(session, [row]))[0]
 
 
-def _task_of(row: models.Task, project: ProjectFile | None, count: int | None) -> Task:
+def _task_of(row: models.Task, project: ProjectFile | None, count: int | None) -> AlumaTask:
     state, action = state_of(row)
-    task = Task(
+    task = AlumaTask(
         id=row.short_id,
         name=row.name,
         file_collection_id=short_of(uuid5(row.id, "file_collection")),
@@ -138,6 +138,6 @@ def _spoken(project: ProjectFile) -> str:
     return project.title or project.name
 
 
-def project_of(id_: UUID, project: ProjectFile) -> Project:
+def project_of(id_: UUID, project: ProjectFile) -> AlumaProject:
     """A project."""
-    return Project(id=short_of(id_), name=_spoken(project))
+    return AlumaProject(id=short_of(id_), name=_spoken(project))

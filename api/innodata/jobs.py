@@ -56,7 +56,7 @@ class ContentBody(_Body):
     """Address of a document, or of its contents."""
 
 
-class TeamBody(_Body):
+class CollaboratingTeam(_Body):
     """A team that is to work on a job, named by one of the two."""
 
     id: Text = ""
@@ -65,7 +65,7 @@ class TeamBody(_Body):
     """On which steps; `*` is all."""
 
 
-class UserBody(_Body):
+class CollaboratingUser(_Body):
     """A user who is to work on a job, named by one of the two."""
 
     id: Text = ""
@@ -77,8 +77,8 @@ class UserBody(_Body):
 class CollaborationBody(_Body):
     """Who is to work on a job beside its owner."""
 
-    teams: list[TeamBody] = Field(default=[], max_length=100)
-    users: list[UserBody] = Field(default=[], max_length=100)
+    teams: list[CollaboratingTeam] = Field(default=[], max_length=100)
+    users: list[CollaboratingUser] = Field(default=[], max_length=100)
 
     def collaborators(self) -> list[verbs.Collaborator]:
         """As the verbs take them."""

@@ -170,7 +170,7 @@ async def show_project(name: ProjectName, caller: ProjectReader) -> words.Projec
     return words.project_with_source(row, version)
 
 
-class TeamBody(Body):
+class ProjectTeamBody(Body):
     """Whose a project is to be."""
 
     team: Text | None
@@ -186,7 +186,9 @@ class TeamBody(Body):
     },
 )
 async def give_project(
-    name: ProjectName, caller: Admin, body: Annotated[TeamBody, examples.body({"team": "claims"})]
+    name: ProjectName,
+    caller: Admin,
+    body: Annotated[ProjectTeamBody, examples.body({"team": "claims"})],
 ) -> words.Project:
     """Give a project to a team, which alone sees it and its tasks then, or to everybody."""
     await people.give_project(caller, name, body.team)

@@ -81,7 +81,7 @@ class WebhookChanges(_Body):
     """While it is false nothing is sent, and no event is kept for later."""
 
 
-class RotateBody(_Body):
+class RotateSecretBody(_Body):
     """How the secrets change over."""
 
     keep_seconds: int = Field(default=86400, ge=0, le=MAX_KEEP_SECONDS)
@@ -194,13 +194,13 @@ async def delete_webhook(webhook_id: WebhookId, caller: WebhookEditor) -> Respon
 async def rotate_secret(
     webhook_id: WebhookId,
     caller: WebhookEditor,
-    body: Annotated[RotateBody | None, examples.body({"keep_seconds": 86400})] = None,
+    body: Annotated[RotateSecretBody | None, examples.body({"keep_seconds": 86400})] = None,
 ) -> words.WebhookWithSecret:
     """Give a webhook a new secret, shown now and never again.
 
     For `keep_seconds` what is sent carries two signatures, one by each secret.
     """
-    keep = timedelta(seconds=(body or RotateBody()).keep_seconds)
+    keep = timedelta(seconds=(body or RotateSecretBody()).keep_seconds)
     row = await webhooks.rotate_secret(caller, webhook_id, keep=keep)
     return words.webhook_with_secret(row)
 
