@@ -91,8 +91,6 @@ class Task(Shape):
     """One piece of work on one input."""
 
     id: str
-    number: int | None
-    """Its id where ids are whole numbers."""
     operation: str
     """`process` for a task of a project, else the name of an operation."""
     status: Status
@@ -104,6 +102,8 @@ class Task(Shape):
     created_at: datetime
     updated_at: datetime
     state: State
+    number: int | None
+    """Its id where ids are whole numbers."""
     callback_url: str | None
     """Who is told of the end."""
     name: str
