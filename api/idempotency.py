@@ -28,7 +28,7 @@ Answering = Callable[[Request], Awaitable[Response]]
 HEADER: Final = "idempotency-key"
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT: Final = timedelta(hours=24)
-ABANDONED: Final = timedelta(minutes=5)
+ABANDONED: Final = timedelta(seconds=60)
 """After this a request without an answer is one whose server died; the next one is done."""
 
 MAX_KEY_CHARACTERS: Final = 255

@@ -30,9 +30,10 @@ router = APIRouter(prefix="/documents", route_class=InnodataRoute)
 MAX_NAME_CHARACTERS: Final = 255
 DEFAULT_LIMIT: Final = 100
 MOST: Final = 1000
+LARGEST: Final = 2**31 - 1
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
-Offset = Annotated[int, Query(ge=0, description="How many are before them.")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST, description="How many are before them.")]
 
 BYTES: Final[dict[str, Any]] = {
     "requestBody": {
