@@ -59,9 +59,15 @@ class User:
 
 def test_a_job_is_read_reviewed_by_a_collaborator_and_has_its_output(tmp_path: Path) -> None:
     papertray = Installation(tmp_path / "home")
+    users: list[User] = []
+
+    def user(*named: str) -> User:
+        users.append(User(papertray, *named))
+        return users[-1]
+
     papertray.start()
     try:
-        ana, ben = User(papertray, "ana@example.com"), User(papertray, "ben@example.com")
+        ana, ben = user("ana@example.com"), user("ben@example.com")
         collaboration = {"users": [{"email": "ben@example.com", "steps": ["review"]}]}
         job = ana.create(collaboration=collaboration)
         address = f"/jobs/{job['id']}"
@@ -75,7 +81,9 @@ def test_a_job_is_read_reviewed_by_a_collaborator_and_has_its_output(tmp_path: P
         output = ana.client.get(done["output_content"]["uri"])
         assert "AB-1002" in output.text
         # What is made with a test key waits for nobody.
-        tester = User(papertray, "ana@example.com", "--test")
+        tester = user("ana@example.com", "--test")
         assert tester.until(tester.create()["id"], "completed")["output_content"]
     finally:
+        for one in users:
+            one.client.close()
         papertray.stop()
