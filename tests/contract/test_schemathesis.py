@@ -35,8 +35,8 @@ EXAMPLES = 4
 
 # What JSON Schema cannot say is refused, too: `quality` of a PNG, a project file that is none.
 BEYOND_THE_SCHEMA = [positive_data_acceptance]
-# It does not know that the token of an OAuth client and the key of Basic are in a header, and leaves
-# them in there where it wants to send none; test_access_matrix.py sends none.
+# It does not know that the token of an OAuth client and the key of Basic are in a header, and
+# leaves them in there where it wants to send none; test_access_matrix.py sends none.
 NOT_KNOWN = {"OAuth": [ignored_auth], "Basic": [ignored_auth]}
 # An e-mail or the name of a project may be given anew.
 NAMES_COME_AGAIN = [use_after_free]
