@@ -103,13 +103,21 @@ async def store_bytes(
 def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
     """Add the row of a stored file to the transaction."""
     session.add(file)
+    _record(session, caller, "file.created", file, **_facts_of(file))
+
+
+def _facts_of(file: File) -> dict[str, Any]:
+    return {"type": file.type, "size_bytes": file.size_bytes}
+
+
+def _record(session: AsyncSession, caller: Caller, activity: str, file: File, **facts: Any) -> None:
     record(
         session,
-        "file.created",
+        activity,
         caller.actor,
         organization_id=caller.organization_id,
         subject=file.id,
-        data={"type": file.type, "size_bytes": file.size_bytes},
+        data=facts,
         is_private=file.is_private,
     )
 
@@ -142,7 +150,7 @@ async def replace_bytes(caller: Caller, file_id: str, chunks: AsyncIterable[byte
         EmptyFileError, FileTooLargeError, StorageFullError: as `take_file`.
     """
     fresh = await store_bytes(caller, name="file", chunks=chunks)
-    unused = fresh.blob
+    superfluous = fresh.blob
     try:
         async with database().writing() as session:
             file = await find_file(session, caller, file_id)
@@ -150,22 +158,14 @@ async def replace_bytes(caller: Caller, file_id: str, chunks: AsyncIterable[byte
             query = select(col(Task.code)).where(col(Task.input_file_id) == file_id)
             if file.task_id or (await session.execute(query.limit(1))).first():
                 raise ConflictError("A task has the file. Send the new bytes as another file.")
-            file.blob, fresh.blob = fresh.blob, file.blob
-            file.size_bytes, file.sha256, file.type = fresh.size_bytes, fresh.sha256, fresh.type
-            record(
-                session,
-                "file.replaced",
-                caller.actor,
-                organization_id=caller.organization_id,
-                subject=file.id,
-                data={"type": file.type, "size_bytes": file.size_bytes},
-                is_private=file.is_private,
-            )
-            session.add(file)
-        unused = fresh.blob
+            before = file.blob
+            for column in ("blob", "size_bytes", "sha256", "type"):
+                setattr(file, column, getattr(fresh, column))
+            _record(session, caller, "file.replaced", file, **_facts_of(file))
+        superfluous = before
         return file
     finally:
-        await asyncio.shield(blobs().delete(unused))
+        await asyncio.shield(blobs().delete(superfluous))
 
 
 async def delete_file(caller: Caller, file_id: str) -> None:
@@ -191,11 +191,4 @@ async def delete_file(caller: Caller, file_id: str) -> None:
         await blobs().delete(file.blob)
         await session.delete(file)
         await scrub_answers(session, caller.organization_id, [file_id], since=file.created_at)
-        record(
-            session,
-            "file.deleted",
-            caller.actor,
-            organization_id=caller.organization_id,
-            subject=file_id,
-            is_private=file.is_private,
-        )
+        _record(session, caller, "file.deleted", file)
