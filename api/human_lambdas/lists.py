@@ -101,8 +101,7 @@ async def list_completed(
             session, caller, queue.project, wanted, limit=limit, offset=offset
         )
         shown = await words.tasks_of(session, page.tasks, queue)
-    links = _neighbours(request, page, limit, offset)
-    return words.QueueTasks(count=page.count, **links, tasks=shown)
+    return _shown(request, page, shown, limit, offset)
 
 
 @router.get(
@@ -126,8 +125,14 @@ async def list_pending(
     async with database().reading() as session:
         page = await unsettled_tasks(session, caller, queue.project, limit=limit, offset=offset)
         shown = await words.tasks_of(session, page.tasks, queue)
+    return _shown(request, page, shown, limit, offset)
+
+
+def _shown(
+    request: Request, page: Page, tasks: list[words.QueueTask], limit: int, offset: int
+) -> words.QueueTasks:
     links = _neighbours(request, page, limit, offset)
-    return words.QueueTasks(count=page.count, **links, tasks=shown)
+    return words.QueueTasks(count=page.count, **links, tasks=tasks)
 
 
 def _neighbours(request: Request, page: Page, limit: int, offset: int) -> dict[str, str | None]:

@@ -104,16 +104,5 @@ async def show_queues(
 
 
 def _queue(row: QueueMetrics) -> Queue:
-    return Queue(
-        project=row.project.name,
-        number=row.project.number,
-        created=row.created,
-        completed=row.completed,
-        decided=row.decided,
-        ended_otherwise=row.ended_otherwise,
-        waiting=row.waiting,
-        handling_seconds=row.handling_seconds,
-        turnaround_seconds=row.turnaround_seconds,
-        audited=row.audited,
-        accuracy=row.accuracy,
-    )
+    named = {"project": row.project.name, "number": row.project.number}
+    return Queue.model_validate({**vars(row), **named})
