@@ -95,6 +95,16 @@ class Installation:
             return (self.home / "logs" / f"{part}.log").read_text()
         return ""
 
+    def command(self, *arguments: str) -> Any:
+        """What a command of `papertray` answers here."""
+        done = subprocess.run(
+            [sys.executable, "-m", "api.cli", *arguments, "--json"],
+            env=self.environment,
+            capture_output=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
     # What a client does
 
     def install(self, source: str) -> None:

@@ -1,10 +1,7 @@
 """A client of Aluma from its token to the end of its tasks, against a real Papertray."""
 
 import io
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,13 +77,7 @@ def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 
 @pytest.fixture(scope="module")
 def aluma(papertray: Installation) -> Iterator[Aluma]:
-    made = subprocess.run(
-        [sys.executable, "-m", "api.cli", "key", "create", "--oauth", "--json"],
-        env=papertray.environment,
-        capture_output=True,
-        check=True,
-    )
-    key = json.loads(made.stdout)
+    key = papertray.command("key", "create", "--oauth")
     credentials = {name: key[name] for name in ("client_id", "client_secret")}
     with httpx.Client(base_url=str(papertray.api.base_url.join("/")), timeout=30) as client:
         yield Aluma(client, credentials)

@@ -1,10 +1,7 @@
 """A client of Human Lambdas, as its page of tasks shows it, against a real Papertray."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -20,23 +17,12 @@ BLOCKS = [
 ]
 
 
-def key_of(papertray: Installation, user: str) -> dict[str, Any]:
-    made = subprocess.run(
-        [sys.executable, "-m", "api.cli", "key", "create", "--user", user, "--json"],
-        env=papertray.environment,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return json.loads(made.stdout)
-
-
 def test_a_comment_is_created_taken_submitted_and_sent_back(tmp_path: Path) -> None:
     papertray = Installation(tmp_path / "home", PAPERTRAY_ALLOWED_NETWORKS="127.0.0.1/32")
     with listening(lambda _: 200) as program:
         papertray.start()
         try:
-            made = key_of(papertray, "joe@example.com")
+            made = papertray.command("key", "create", "--user", "joe@example.com")
             client = httpx.Client(
                 base_url=str(papertray.api.base_url).replace("/v1", ""),
                 headers={"authorization": f"Token {made['key']}"},

@@ -1,8 +1,5 @@
 """A client of Innodata, from a document over a collaborator to the output, on a real Papertray."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +18,10 @@ class User:
     """What a user of Innodata does; it knows nothing of Papertray but its address."""
 
     def __init__(self, papertray: Installation, email: str, *options: str):
-        made = subprocess.run(
-            [sys.executable, "-m", "api.cli", "key", "create", "--user", email, "--json", *options],
-            env=papertray.environment,
-            capture_output=True,
-            check=True,
-            text=True,
-        )
+        made = papertray.command("key", "create", "--user", email, *options)
         self.client = httpx.Client(
             base_url=str(papertray.api.base_url).replace("/v1", ""),
-            auth=(json.loads(made.stdout)["key"], ""),
+            auth=(made["key"], ""),
             timeout=30,
         )
 

@@ -1,9 +1,6 @@
 """A client of Send AI from an upload to its end, against a real Papertray."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,28 +48,17 @@ def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     installation.stop()
 
 
-def run(papertray: Installation, *command: str) -> Any:
-    """What a command of `papertray` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "api.cli", *command, "--json"],
-        env=papertray.environment,
-        capture_output=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 def set_up(papertray: Installation, hook: Receiver) -> SendAi:
     """A team with a project, a key of it, and a webhook."""
     source = f"{project()}report_hook: {hook.url('/report')}\n"
     papertray.api.post("projects", json={"source": source}).raise_for_status()
     sent = {"url": hook.url("/told"), "events": ["upload.in_review", "upload.processed"]}
     papertray.api.post("webhooks", json=sent).raise_for_status()
-    run(papertray, "teams", "create", "claims")
+    papertray.command("teams", "create", "claims")
     name = papertray.api.get("projects").json()["data"][0]["name"]
-    run(papertray, "teams", "give", name, "--team", "claims")
+    papertray.command("teams", "give", name, "--team", "claims")
     scopes = "upload.read,upload.create,task.read,task.edit"
-    key = run(papertray, "key", "create", "--team", "claims", "--scope", scopes)["key"]
+    key = papertray.command("key", "create", "--team", "claims", "--scope", scopes)["key"]
     base = papertray.api.base_url.join(f"/v2/claims/project/{name}")
     return SendAi(
         httpx.Client(base_url=base, headers={"Authorization": f"Bearer {key}"}, timeout=30)
