@@ -30,9 +30,14 @@ START_SECONDS = 180.0
 LEFTOVER_SECONDS = 25.0
 """How long the children of an `up` that was killed may take to be gone."""
 
-LONGEST_BACKOFF_SECONDS = 30.0
-STEADY_SECONDS = 60.0
+LONGEST_BACKOFF_SECONDS = 10.0
+"""So that what was killed again and again is back well within the minute that tasks may take."""
+
+STEADY_SECONDS = 20.0
 """A child that lived so long is started again at once when it dies."""
+
+WORK_NICENESS = 5
+"""People and programs wait for the answers of the API: it goes before the work on documents."""
 
 POLL_SECONDS = 0.1
 LOG_BYTES = 20 * 2**20
@@ -126,6 +131,8 @@ class Child:
     module: str
     arguments: Sequence[str] = ()
     stop_seconds: float = 10.0
+    niceness: int = 0
+    """How far it stands back from the others where processors are short (nice(2))."""
     process: asyncio.subprocess.Process | None = None
     watch: asyncio.Task[None] | None = None
     stopping: bool = False
@@ -151,9 +158,12 @@ class Supervisor:
                 *("--host", plan.prefect_host, "--port", str(plan.prefect_port)),
             ),
             stop_seconds=5.0,
+            niceness=WORK_NICENESS,
         )
         self.serve = Child("serve", "api.cli", ("serve",), stop_seconds=8.0)
-        self.worker = Child("worker", "api.cli", ("worker",), stop_seconds=8.0)
+        self.worker = Child(
+            "worker", "api.cli", ("worker",), stop_seconds=8.0, niceness=WORK_NICENESS
+        )
         self._lock: int | None = None
         self._rotation: asyncio.Task[None] | None = None
 
@@ -242,6 +252,10 @@ class Supervisor:
                 start_new_session=True,
                 pass_fds=() if self._lock is None else (self._lock,),
             )
+            if child.niceness:
+                with contextlib.suppress(ProcessLookupError):  # the watch says that it ended
+                    ours = os.getpriority(os.PRIO_PROCESS, 0)
+                    os.setpriority(os.PRIO_PROCESS, child.process.pid, ours + child.niceness)
         finally:
             if output:
                 output.close()

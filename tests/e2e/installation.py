@@ -90,6 +90,16 @@ class Installation:
         with contextlib.suppress(ProcessLookupError):  # killed before, and not yet started again
             os.killpg(self.pid(part), signal.SIGKILL)
 
+    def is_up(self, part: str) -> bool:
+        """Whether a part with an address answers."""
+        url = {
+            "prefect": f"{self.prefect.base_url}health",
+            "serve": f"http://127.0.0.1:{self.port}/healthz",
+        }[part]
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(url, timeout=5, trust_env=False).is_success
+        return False
+
     def log(self, part: str) -> str:
         with contextlib.suppress(FileNotFoundError):
             return (self.home / "logs" / f"{part}.log").read_text()

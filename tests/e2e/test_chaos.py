@@ -71,6 +71,8 @@ class Chaos:
     def run(self) -> None:
         while not self._stop.wait(CHANCE.uniform(3, 12)):
             part = CHANCE.choice(PARTS)
+            if part != "worker" and not self.papertray.is_up(part):
+                continue  # killed faster than it starts, it would only ever be starting
             self.papertray.kill(part)
             self.killed[part] += 1
 

@@ -127,6 +127,18 @@ async def test_all_children_run_and_are_written_down_while_they_do(toy: Toy):
     assert not any(toy.is_running(name) for name in NAMES)
 
 
+async def test_the_api_goes_before_the_work_on_documents(toy: Toy):
+    await toy.start()
+    await until(lambda: toy.is_running("worker"))
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    niceness = {name: os.getpriority(os.PRIO_PROCESS, toy.pid(name)) - ours for name in NAMES}
+    assert niceness == {
+        "serve": 0,
+        "prefect": supervising.WORK_NICENESS,
+        "worker": supervising.WORK_NICENESS,
+    }
+
+
 async def test_the_prefect_server_ends_last(toy: Toy):
     await toy.start()
     await until(lambda: toy.is_running("worker"))
