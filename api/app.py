@@ -24,6 +24,7 @@ from api import (
 )
 from api.bodies import BodyLimit
 from api.error_shapes import V1, shape_of
+from api.rate_limits import RateLimits
 from api.v1 import (
     batch,
     colleagues,
@@ -44,6 +45,7 @@ from flows.dispatch import run_dispatcher
 from flows.erase import run_eraser
 from flows.reconcile import follow_prefect
 from store.database import database, migrate
+from store.errors import RateLimitedError
 
 log = logging.getLogger("papertray.api")
 
@@ -62,6 +64,9 @@ is `completed` or `failed`.
 **Sending twice.** A POST with the header `Idempotency-Key` is done once: for 24 hours the same key
 with the same body gets the same answer, with `Idempotent-Replayed: true`; with another body it gets
 422, and while the first is being answered, 409.
+
+**Too much.** A key that asks for more than the server lets through gets 429, and `Retry-After` says
+in how many seconds to send again.
 
 **Lists** give `data` and `links`; `links.next` and `links.previous` are whole addresses or null.
 """
@@ -114,6 +119,7 @@ def create_app(*, run_background: bool = True) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.state.rate_limits = RateLimits()
     for surface in SURFACES:
         app.include_router(surface.router)
     app.include_router(review_pages.router)
@@ -169,6 +175,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         _keep_nulls(document)
         _drop_other_shapes(document)
+        _add_rate_limits(document)
         shapes = document["components"]["schemas"]
         for shape in (problems.Problem, tasks.TaskBody, projects.ProjectBody):
             shapes[shape.__name__] = shape.model_json_schema()
@@ -183,6 +190,15 @@ def _drop_other_shapes(document: dict[str, Any]) -> None:
             described["responses"].pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _add_rate_limits(document: dict[str, Any]) -> None:
+    """Say of each address that takes a key what it answers to one that asks for too much."""
+    for path, methods in document["paths"].items():
+        told = problems.described(RateLimitedError, shape=shape_of(path))
+        for described in methods.values():
+            if described.get("security"):
+                described["responses"].update({str(status): one for status, one in told.items()})
 
 
 def _keep_nulls(document: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from fastapi import Request, Security
 from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer, OAuth2, SecurityScopes
 
+from api.rate_limits import count_failure, count_request
 from store.access import Caller
 from store.errors import UnauthenticatedError
 from store.keys import (
@@ -113,18 +114,27 @@ async def authenticate(request: Request, surface: str, *spellings: Spelling) -> 
     """Find out who asks, before anything else of the request is read.
 
     Args:
-        request: its headers are read.
+        request: its headers are read; what it sent as its key is `state.credential` afterwards.
         surface: the way in, for the record.
         spellings: those that the surface takes; the first that was used counts.
 
     Raises:
         UnauthenticatedError: there is no key, or it opens nothing.
+        RateLimitedError: it asks for too much; or too many that open nothing came from there.
     """
     for spelling in spellings:
         if said := spelling.read(request):
-            row = await spelling.find(said)
+            try:
+                row = await spelling.find(said)
+            except UnauthenticatedError:
+                # After the look: a key that is valid is never refused for what others send.
+                count_failure(request)
+                raise
+            request.state.credential = said
             await note_use(row)
-            return await caller_of_key(row, surface)
+            caller = await caller_of_key(row, surface)
+            count_request(request, caller)
+            return caller
     raise UnauthenticatedError
 
 

@@ -1,12 +1,14 @@
 """`Idempotency-Key`: a POST that is sent twice is done once and answered twice the same."""
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
+from cryptography.fernet import Fernet, InvalidToken
 from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy import delete, update
@@ -64,7 +66,7 @@ async def once(request: Request, answer: Answering) -> Response:
     )
     earlier = await _reserve(record)
     if earlier is not None:
-        return _replay(earlier, record)
+        return _replay(request, earlier, record)
     try:
         response = await _answered(request, answer)
     except BaseException:
@@ -75,7 +77,7 @@ async def once(request: Request, answer: Answering) -> Response:
     ):
         await _forget(record)
     else:
-        await _keep(record, response)
+        await _keep(record, response.status_code, _sealed(request, response))
     return response
 
 
@@ -139,26 +141,66 @@ async def _reserve(record: IdempotencyRecord) -> IdempotencyRecord | None:
         raise RequestUnderWayError from None
 
 
-def _replay(earlier: IdempotencyRecord, record: IdempotencyRecord) -> Response:
+def _replay(request: Request, earlier: IdempotencyRecord, record: IdempotencyRecord) -> Response:
     if earlier.request_sha256 != record.request_sha256:
         raise KeyReusedError
     if earlier.status is None:
         raise RequestUnderWayError
     ok = earlier.status < HTTPStatus.BAD_REQUEST
+    headers = {REPLAYED: "true"}
+    body = earlier.body
+    if body.startswith(_SEALED):
+        headers |= SHOWN_ONCE
+        body = _opened(request, body.removeprefix(_SEALED))
     return Response(
-        earlier.body,
+        body,
         earlier.status,
         media_type=JSON if ok else shape_of(record.route).media_type,
-        headers={REPLAYED: "true"},
+        headers=headers,
     )
 
 
-async def _keep(record: IdempotencyRecord, response: Response) -> None:
+SHOWN_ONCE: Final = {"Cache-Control": "no-store"}
+"""Headers of an answer with a secret of which else only a hash is kept: for nobody to keep."""
+
+_SEALED: Final = "sealed:"
+"""Before the body of an answer that only its caller can read. No JSON begins so."""
+
+
+def _sealed(request: Request, response: Response) -> str:
+    """The body of an answer as it is kept.
+
+    What nobody may keep is encrypted by the key that the caller sent, which is not kept either:
+    who has the database reads no secret in it.
+    """
+    body = bytes(response.body)
+    if response.headers.get("cache-control") != SHOWN_ONCE["Cache-Control"]:
+        return body.decode()
+    return _SEALED + _cipher(request).encrypt(body).decode()
+
+
+def _opened(request: Request, sealed: str) -> str:
+    try:
+        return _cipher(request).decrypt(sealed).decode()
+    except InvalidToken:
+        raise KeyReusedError(
+            "The answer holds a secret, which is shown again only to the key that asked for it"
+            " first. Take a new Idempotency-Key to make another."
+        ) from None
+
+
+def _cipher(request: Request) -> Fernet:
+    # A key has 256 random bits: no slow derivation is needed. The table of keys has another hash.
+    digest = hashlib.sha256(b"answer to " + request.state.credential.encode(errors="replace"))
+    return Fernet(base64.urlsafe_b64encode(digest.digest()))
+
+
+async def _keep(record: IdempotencyRecord, status: int, body: str) -> None:
     async with database().writing() as session:
         await session.execute(
             update(IdempotencyRecord)
             .where(col(IdempotencyRecord.id) == record.id)
-            .values(status=response.status_code, body=bytes(response.body).decode())
+            .values(status=status, body=body)
         )
 
 

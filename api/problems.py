@@ -86,13 +86,21 @@ def _answer_in(shape: ErrorShape, error: Exception) -> Response:
         is_invalid = error.http_status == HTTPStatus.UNPROCESSABLE_ENTITY
         errors = _errors_of(error) if is_invalid else {}
         failure = Failure(error.http_status, error.code, error.message, errors, error.details)
-        return shape.answer(failure, _HEADERS.get(error.http_status))
+        return shape.answer(failure, headers_of(error))
     raise TypeError(f"no answer to {type(error).__name__}")
 
 
-_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
-    503: {"Retry-After": "5"},
-}
+RETRY_AFTER_SECONDS: Final = 5
+"""When to send again what may go well then, where nothing better is known."""
+
+
+def headers_of(error: PapertrayError) -> Mapping[str, str]:
+    """What the answer to an error says beside its body."""
+    if not error.retryable:
+        return {}
+    wait = error.details.get("retry_after_seconds", RETRY_AFTER_SECONDS)
+    return {"Retry-After": str(wait)}
+
 
 ANSWERED: Final = (PapertrayError, RequestValidationError, HTTPException, ClientDisconnect)
 """What is raised on purpose; anything else is a mistake of ours."""

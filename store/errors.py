@@ -24,6 +24,7 @@ PapertrayError                 500  internal
     AlreadyClaimedError        409  already_claimed
     NotClaimedError            409  not_claimed
     RequestUnderWayError       409  request_under_way
+  RateLimitedError             429  rate_limited
   ToolError                    500  tool_failed
     ToolMissingError           500  tool_missing
     ToolTimeoutError           500  tool_timeout
@@ -216,6 +217,15 @@ class RequestUnderWayError(ConflictError):
     """The request with this Idempotency-Key is still being answered. Send it again later."""
 
     code = "request_under_way"
+
+
+class RateLimitedError(PapertrayError):
+    """More was asked for than this server lets through. Send again after `Retry-After`."""
+
+    code = "rate_limited"
+    http_status = 429
+    exit_code = 75
+    retryable = True
 
 
 class ToolError(PapertrayError):

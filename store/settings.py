@@ -96,6 +96,15 @@ class Settings(BaseSettings):
     operation_timeout_seconds: float = Field(default=300, gt=0)
     """Time on the clock one child process of an operation may take."""
 
+    requests_per_minute_per_key: int = Field(default=6_000, ge=0)
+    """Requests of one key that one server lets through in a minute, as many at once; 0: all."""
+
+    requests_per_minute_per_organization: int = Field(default=12_000, ge=0)
+    """The same of all keys of one organization together."""
+
+    failed_sign_ins_per_minute: int = Field(default=30, ge=0)
+    """How often in a minute, from one address, a key that opens nothing is answered; 0: always."""
+
     allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *Listed] = ()
     """Networks beside the public ones that webhooks may reach, on any port, by commas."""
 

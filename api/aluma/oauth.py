@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from api.bodies import Text, media_type, read_fields, read_json, require_media_type
 from api.error_shapes import ALUMA as SHAPE
 from api.problems import described
-from store.errors import UnauthenticatedError
+from api.rate_limits import count_failure, must_not_fail_on
+from store.errors import RateLimitedError, UnauthenticatedError
 from store.keys import issue_token
 
 router = APIRouter(prefix="/oauth", tags=["aluma"])
@@ -65,7 +66,7 @@ _SCHEMA: Final = TokenRequest.model_json_schema()
                 }
             },
         },
-        **described(UnauthenticatedError, 413, 415, 422, shape=SHAPE),
+        **described(UnauthenticatedError, RateLimitedError, 413, 415, 422, shape=SHAPE),
     },
     openapi_extra={
         "requestBody": {
@@ -85,9 +86,11 @@ async def get_token(request: Request) -> JSONResponse:
     client_id, client_secret = wanted.client_id, wanted.client_secret
     if not client_id:
         client_id, client_secret = _basic_credentials(request)
+    must_not_fail_on(request)
     try:
         new = await issue_token(client_id, client_secret)
     except UnauthenticatedError:
+        count_failure(request)
         raise UnauthenticatedError(
             "There is no client with that client_id and client_secret."
             " `papertray key create --oauth` makes them."

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from api.problems import headers_of
 from api.review_pages.rendering import render
 from store.errors import PapertrayError, UnauthenticatedError
 
@@ -43,6 +44,7 @@ HEADINGS = {
     409: "Somebody was faster",
     413: "That was too much",
     422: "That was not understood",
+    429: "That was too much at once",
     503: "Not available now",
     507: "No room left",
 }
@@ -62,6 +64,7 @@ class PageRoute(APIRoute):
                 response = to_sign_in(request)
             except PapertrayError as error:
                 response = error_page(request, error.http_status, error.message)
+                response.headers.update(headers_of(error))
             except HTTPException as error:
                 response = error_page(request, error.status_code, error.detail)
             except RequestValidationError:

@@ -15,6 +15,7 @@ from sqlmodel import col, select
 from starlette.datastructures import FormData
 
 from api.bodies import MAX_BODY_BYTES
+from api.rate_limits import count_request
 from store.access import Caller
 from store.database import database
 from store.errors import FileTooLargeError, ForbiddenError, UnauthenticatedError
@@ -78,6 +79,7 @@ async def signed_in(request: Request) -> Visitor:
     Raises:
         UnauthenticatedError: nobody, or the session or its key has ended.
         ForbiddenError: the token is missing or not the session's.
+        RateLimitedError: its key asks for too much.
     """
     digest = _sha256(request.cookies.get(COOKIE, ""))
     async with database().reading() as session:
@@ -91,6 +93,7 @@ async def signed_in(request: Request) -> Visitor:
         raise UnauthenticatedError
     visitor = Visitor(await caller_of_key(found[1], "pages"), found[0].csrf_token)
     request.state.visitor = visitor
+    count_request(request, visitor.caller)
     if request.method not in SAFE_METHODS:
         sent = (
             request.headers.get("X-CSRF-Token") or text_of(await read_form(request))["csrf_token"]

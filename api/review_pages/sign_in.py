@@ -7,6 +7,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
+from api.rate_limits import count_failure, must_not_fail_on
 from api.review_pages.page_route import PageRoute
 from api.review_pages.rendering import render
 from api.review_pages.sessions import (
@@ -50,9 +51,11 @@ async def sign_in(request: Request) -> Response:
     form = text_of(await read_form(request))
     must_match(form["csrf_token"], request.cookies.get(TOKEN_COOKIE, ""))
     target = inside(form["next"])
+    must_not_fail_on(request)
     try:
         token = await begin_session(form["key"].strip())
     except UnauthenticatedError:
+        count_failure(request)
         message = "This key is not valid. Check that you copied all of it."
         return _form(request, target, status=401, message=message)
     response = RedirectResponse(target, status_code=303)

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from api.auth import Admin
 from api.bodies import Body, Text, UtcTime
+from api.idempotency import SHOWN_ONCE
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.lists import KEYS, From, Listed, Take
@@ -133,6 +134,7 @@ _NEW_KEY: Final = {
 )
 async def create_key(
     caller: Admin,
+    response: Response,
     body: Annotated[
         KeyBody, examples.body({"scopes": ["task.read", "task.create"], "name": "the mail room"})
     ],
@@ -141,6 +143,7 @@ async def create_key(
 
     The answer is the one place where the key can be read; only its hash is kept.
     """
+    response.headers.update(SHOWN_ONCE)
     made = await people.issue_key(
         caller,
         body.scopes,

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from api.auth import WebhookEditor, WebhookReader
 from api.bodies import Url
+from api.idempotency import SHOWN_ONCE
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.lists import DELIVERIES, WEBHOOKS, From, Listed, Take
@@ -107,12 +108,14 @@ async def create_webhook(
         ),
     ],
     caller: WebhookEditor,
+    response: Response,
 ) -> words.WebhookWithSecret:
     """Have an address told of events from now on.
 
     The secret is shown now and never again. Each event comes as a POST of `{id, type, timestamp,
     data, sequence}`, signed by Standard Webhooks; answer with 2xx within five seconds.
     """
+    response.headers.update(SHOWN_ONCE)
     row = await webhooks.create_webhook(caller, url=body.url, event_types=body.events)
     return words.webhook_with_secret(row)
 
@@ -194,12 +197,14 @@ async def delete_webhook(webhook_id: WebhookId, caller: WebhookEditor) -> Respon
 async def rotate_secret(
     webhook_id: WebhookId,
     caller: WebhookEditor,
+    response: Response,
     body: Annotated[RotateSecretBody | None, examples.body({"keep_seconds": 86400})] = None,
 ) -> words.WebhookWithSecret:
     """Give a webhook a new secret, shown now and never again.
 
     For `keep_seconds` what is sent carries two signatures, one by each secret.
     """
+    response.headers.update(SHOWN_ONCE)
     keep = timedelta(seconds=(body or RotateSecretBody()).keep_seconds)
     row = await webhooks.rotate_secret(caller, webhook_id, keep=keep)
     return words.webhook_with_secret(row)

@@ -1,11 +1,14 @@
 """A POST with an Idempotency-Key is done once and answered twice the same."""
 
 import asyncio
+import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from fastapi import FastAPI
+from sqlalchemy import select, update
 
 from api.idempotency import ABANDONED, KEPT
 from store.database import database
@@ -178,6 +181,62 @@ async def test_a_key_that_is_none_is_a_422(client: Client, key: str):
         "/v1/tasks/next", headers={b"idempotency-key": key.encode("latin-1")}
     )
     problem_in(answer, 422, "input_rejected")
+
+
+SECRETS = {
+    "/v1/keys": ("key", {"scopes": ["task.read"], "is_client": True}),
+    "/v1/webhooks": ("secret", {"url": "https://example.com/hook"}),
+    "/v1/webhooks/{webhook_id}/rotate-secret": ("secret", {}),
+}
+"""Addresses whose answer has a secret, where it is, and what is sent."""
+
+
+def test_these_are_the_addresses_whose_answers_have_secrets(app: FastAPI):
+    found = {
+        path
+        for path, methods in app.openapi()["paths"].items()
+        if path.startswith("/v1/")
+        for described in methods.values()
+        if re.search('whsec_|ptk_[^"]*\\.\\.\\.|pts_|ptt_', json.dumps(described["responses"]))
+    }
+    assert found == set(SECRETS)
+
+
+@pytest.mark.parametrize("path", SECRETS)
+async def test_a_secret_is_given_again_and_lies_readable_nowhere(
+    path: str, client: Client, stranger: Client, make_key: MakeKey
+):
+    member, body = SECRETS[path]
+    if "{" in path:
+        webhook = await client.post("/v1/webhooks", json=SECRETS["/v1/webhooks"][1])
+        path = path.format(webhook_id=webhook.json()["id"])
+    first = await client.post(path, json=body, headers=ONCE)
+    assert first.is_success, first.text
+    again = await client.post(path, json=body, headers=ONCE)
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert first.headers["cache-control"] == again.headers["cache-control"] == "no-store"
+    secret = first.json()[member]
+    async with database().reading() as session:
+        record = (await session.execute(select(IdempotencyRecord))).scalar_one()
+        kept = " ".join(str(value) for value in record.model_dump().values())
+    assert record.status == first.status_code
+    assert secret not in kept
+    assert client.headers["x-api-key"] not in kept
+    # A stranger who has the database and another key gets no further.
+    other = {"x-api-key": await make_key(user="ada@example.com"), **ONCE}
+    problem_in(await stranger.post(path, json=body, headers=other), 422, "idempotency_key_reused")
+
+
+async def test_a_secret_is_given_again_to_the_key_alone_that_asked(
+    client: Client, stranger: Client, make_key: MakeKey
+):
+    """Two keys of one person are told apart by nothing else."""
+    path, body = "/v1/keys", SECRETS["/v1/keys"][1]
+    mine, new = [{"x-api-key": await make_key(user="ada@example.com"), **ONCE} for _ in range(2)]
+    assert (await stranger.post(path, json=body, headers=mine)).status_code == 201
+    refused = await stranger.post(path, json=body, headers=new)
+    problem_in(refused, 422, "idempotency_key_reused")
+    assert "holds a secret" in refused.text
 
 
 async def test_a_refused_caller_takes_no_key(stranger: Client, client: Client, make_key: MakeKey):
