@@ -11,11 +11,11 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from api.app import create_app
-from api.error_shapes import SHAPES, V1, ErrorShape, shape_of
+from api.error_shapes import HUMAN_LAMBDAS, SHAPES, V1, ErrorShape, shape_of
 from api.rate_limits import RateLimit
 from api.review_pages.sessions import COOKIE, begin_session
 from api.v1 import streams
@@ -24,8 +24,9 @@ from store.access import ALL_STEPS, SCOPES
 from store.database import database
 from store.keys import ACCESS_TOKEN_PREFIX, create_key, issue_token
 from store.models import ApiKey, Collaboration, File, Task
-from tests.contract.test_v1_access import CALLS, METHODS, address_of
-from tests.contract.world import PROJECT, Client, MakeKey
+from tests.contract.surface_calls import SURFACE_CALLS, Call, Subject, task_as, v1_names
+from tests.contract.test_v1_access import CALLS, HELD_FIRST, METHODS
+from tests.contract.world import PROJECT, Client, MakeKey, task_of
 
 
 def addresses(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
@@ -65,9 +66,13 @@ def schemes_of(described: dict[str, Any]) -> dict[str, list[str]]:
     return {name: scopes for one in described["security"] for name, scopes in one.items()}
 
 
-async def key_spelt(scheme: str, *scopes: str) -> dict[str, str]:
-    """Headers with a key of the organization acme, spelt so."""
-    made = await create_key(scopes, organization="acme", is_client=scheme == "OAuth")
+async def key_spelt(
+    scheme: str, *scopes: str, organization: str = "acme", user: str = ""
+) -> dict[str, str]:
+    """Headers with a key, spelt so."""
+    made = await create_key(
+        scopes, organization=organization, user=user, is_client=scheme == "OAuth"
+    )
     if scheme == "OAuth":
         token = await issue_token(str(made.row.id), made.client_secret or "")
         return SPELLINGS[scheme](token.token)
@@ -110,79 +115,164 @@ async def test_who_has_no_key_or_a_lesser_one_is_turned_away_in_the_shape_of_the
         assert found == expected, (method, path)
 
 
+# Whom a key lets in
+
+
+def documented(described: dict[str, Any]) -> int:
+    """The status of an address that does what it is for."""
+    return min(int(status) for status in described["responses"] if status.startswith("2"))
+
+
+async def let_hold(stranger: Client, call: Call, key: str, subject: Subject) -> None:
+    """Take the task first, where an address is for who holds it; whoever may not, does not."""
+    if call.held_by:
+        at = f"/v1/tasks/{subject['public_id']}/{call.held_by}"
+        assert (await stranger.post(at, headers={"x-api-key": key})).status_code in {200, 403, 404}
+
+
+def test_every_address_of_the_other_surfaces_is_called_by_these_tests():
+    assert {(m, p) for m, p in ADDRESSES if shape_of(p) is not V1} == set(SURFACE_CALLS)
+
+
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s is not V1], ids=lambda s: s.prefixes[0])
+async def test_a_key_with_the_scope_opens_an_address_and_only_in_its_organization(
+    shape: ErrorShape, client: Client, stranger: Client
+):
+    """What /v1 does here is in test_v1_access.py."""
+    elsewhere = 403 if shape is HUMAN_LAMBDAS else 404
+    keys: dict[tuple[str, ...], dict[str, str]] = {}
+    native = await create_key(["admin"], organization="acme", user="ada@example.com")
+    for (method, path), described in ADDRESSES.items():
+        if shape_of(path) is not shape:
+            continue
+        scheme, (scope,) = next(iter(schemes_of(described).items()))
+        for who in ((scheme, scope, "acme"), (scheme, "admin", "globex")):
+            if who not in keys:
+                keys[who] = await key_spelt(
+                    scheme, who[1], organization=who[2], user="ada@example.com"
+                )
+        call = SURFACE_CALLS[method, path]
+        subject = await call.of(client)
+        await let_hold(stranger, call, native.key, subject)
+
+        async def status_with(
+            headers: dict[str, str],
+            at: tuple[str, str] = (method, path),
+            call: Call = call,
+            subject: Subject = subject,
+        ) -> int:
+            sent = call.sent(subject)
+            headers = headers | sent.pop("headers", {})
+            address = at[1].format(**subject)
+            return (await stranger.request(at[0], address, headers=headers, **sent)).status_code
+
+        if "{" in path or call.elsewhere:
+            found = await status_with(keys[scheme, "admin", "globex"])
+            assert found == (call.elsewhere or elsewhere), (method, path)
+            assert str(found) in described["responses"], (method, path)
+        found = await status_with(keys[scheme, scope, "acme"])
+        assert found == documented(described), (method, path)
+
+
 # What is private
 
-REVIEW = {"claim", "release", "save", "complete", "arrange", "discard", "assign", "start"}
-OWNER = {"cancel", "retry", "unlock"}
-HOLDERS = {f"/v1/tasks/{{task_id}}/export/{word}" for word in ("complete", "cancel", "fail")}
-"""Only who holds the task may; what that takes is asked by `export/start`."""
-
-OF_A_TASK = [
-    (method, path)
-    for method, path in CALLS
-    if "{task_id}" in path and path.rpartition("/")[2] != "release" and path not in HOLDERS
-]
+WORK = {
+    **dict.fromkeys(("claim", "release", "save", "complete", "arrange", "discard"), "review"),
+    **dict.fromkeys(("assign",), "review"),
+    **dict.fromkeys(("cancel", "retry", "unlock"), "own"),
+}
+"""What is done to a task under /v1, by the last word of the address."""
 
 
-def is_for_owner(method: str, path: str) -> bool:
-    return method == "delete" or path.rpartition("/")[2] in OWNER
+def native_call(method: str, path: str) -> Call:
+    """An address of a task under /v1, as those of the others are told of."""
+    call = CALLS[method, path]
+    verb = path.rpartition("/")[2]
+    of_export = "/export/" in path
+    held = HELD_FIRST.get(path.partition("{task_id}")[2], "").lstrip("/")
+    work = "export" if of_export else "own" if method == "delete" else WORK.get(verb, "read")
+    return Call(task_as(v1_names, call.of), call.send, held, work, unheld=409 if held else None)
 
 
-def is_review(path: str) -> bool:
-    return path.rpartition("/")[2] in REVIEW
+TASK_CALLS = {
+    (method, path): SURFACE_CALLS.get((method, path)) or native_call(method, path)
+    for method, path in ADDRESSES
+    if "{task_id}" in path or "{job_id}" in path
+}
 
 
-async def make_private(public_id: str, owner_id: UUID | None, **collaborator: Any) -> None:
+async def make_private(public_id: str, owner_id: UUID | None) -> None:
     """Let a task be as one is that was made as a private one."""
     async with database().writing() as session:
         changed = await session.execute(
             update(Task)
             .where(col(Task.code) == public_id.removeprefix("task_"))
             .values(is_private=True, owner_id=owner_id)
-            .returning(col(Task.id), col(Task.input_file_id))
+            .returning(col(Task.input_file_id))
         )
-        task_id, file_id = changed.one()
         await session.execute(
-            update(File).where(col(File.id) == file_id).values(is_private=True, owner_id=owner_id)
+            update(File)
+            .where(col(File.id) == changed.scalar_one())
+            .values(is_private=True, owner_id=owner_id)
         )
-        if collaborator:
-            session.add(Collaboration(task_id=task_id, **collaborator))
 
 
-@pytest.mark.parametrize(("method", "path"), OF_A_TASK, ids=lambda part: str(part))
+async def share(public_id: str, user_id: UUID | None, step: str) -> None:
+    """Let a person work on one step of a task, or on all, and on no other."""
+    task_id = (await task_of(public_id)).id
+    async with database().writing() as session:
+        await session.execute(delete(Collaboration).where(col(Collaboration.task_id) == task_id))
+        session.add(Collaboration(task_id=task_id, user_id=user_id, steps=[step]))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.prefixes[0])
 async def test_a_private_task_is_seen_by_its_owner_and_by_those_who_work_on_it(
-    method: str, path: str, client: Client, stranger: Client
+    shape: ErrorShape, client: Client, stranger: Client
 ):
-    call = CALLS[(method, path)]
-    owner = await create_key(["admin"], organization="acme", user="ada@example.com")
-    other = await create_key(["admin"], organization="acme", user="eve@example.com")
-    helper = await create_key(["admin"], organization="acme", user="ann@example.com")
+    """Of each address: another owner, a collaborator on no, another and every step, the owner."""
+    keys = {
+        name: await create_key(["admin"], organization="acme", user=f"{name}@example.com")
+        for name in ("ada", "eve", "ann")  # Ada owns, Ann collaborates
+    }
+    for (method, path), call in TASK_CALLS.items():
+        if shape_of(path) is not shape:
+            continue
+        described = ADDRESSES[method, path]
+        scheme = next(iter(schemes_of(described)))
 
-    async def status_for(made: Any, steps: list[str] | None = None) -> int:
-        subject = await call.of(client)
-        shared: dict[str, Any] = {}
-        if steps is not None:
-            shared = {"user_id": helper.row.user_id, "steps": steps}
-        await make_private(subject, owner.row.user_id, **shared)
-        answer = await stranger.request(
-            method, address_of(path, subject), headers={"x-api-key": made.key}, **call.send
-        )
-        return answer.status_code
+        async def status_for(
+            name: str,
+            subject: Subject,
+            at: tuple[str, str] = (method, path),
+            call: Call = call,
+            scheme: str = scheme,
+        ) -> int:
+            await let_hold(stranger, call, keys[name].key, subject)
+            sent = call.sent(subject)
+            headers = SPELLINGS[scheme](keys[name].key)
+            address = at[1].format(**subject)
+            return (await stranger.request(at[0], address, headers=headers, **sent)).status_code
 
-    assert await status_for(other) == 404
-    assert await status_for(helper) == 404
-    # Who is assigned must be one who may work on it: ada is its owner.
-    assert await status_for(owner) == call.status
-    without, with_all = (
-        await status_for(helper, ["classify"]),
-        await status_for(helper, [ALL_STEPS]),
-    )
-    if is_for_owner(method, path):
-        assert (without, with_all) == (403, 403)
-    elif is_review(path):
-        assert (without, with_all) == (403, call.status)
-    else:
-        assert (without, with_all) == (call.status, call.status)
+        own, shared = await call.of(client), await call.of(client)
+        for one in (own, shared):
+            await make_private(one["public_id"], keys["ada"].row.user_id)
+        found = {
+            "another owner": await status_for("eve", shared),
+            "no collaborator": await status_for("ann", shared),
+            "owner": await status_for("ada", own),
+        }
+        for what, step in (("another step", "classify"), ("every step", ALL_STEPS)):
+            await share(shared["public_id"], keys["ann"].row.user_id, step)
+            found[what] = await status_for("ann", shared)
+        well, barred = documented(described), call.unheld or 403
+        assert found == {
+            "another owner": 404,
+            "no collaborator": 404,
+            "owner": well,
+            "another step": well if call.work == "read" else barred,
+            "every step": 403 if call.work == "own" else well,
+        }, (method, path)
+        assert {str(status) for status in found.values()} <= described["responses"].keys()
 
 
 async def test_lists_events_and_next_have_nothing_of_what_is_private_to_others(

@@ -64,14 +64,14 @@ WORKER = Actor("flow", "system")
 
 async def let_happen(public_id: str, *events: Event, **changes: Any) -> Task:
     """What a worker would do to the task."""
-    task = await _task(public_id)
+    task = await task_of(public_id)
     for event in events:
         async with database().writing() as session:
             task = await advance(session, task, event, WORKER, **changes)
     return task
 
 
-async def _task(public_id: str) -> Task:
+async def task_of(public_id: str) -> Task:
     async with database().reading() as session:
         query = select(Task).where(col(Task.code) == public_id.removeprefix("task_"))
         return (await session.execute(query)).scalar_one()
