@@ -230,12 +230,14 @@ for _action, _make, _held, _fail in (
 ):
     _at = f"/tasks/{{task_id}}/client_actions/{_action}"
     _results = {"json": {"documents": []}} if _action == "validation" else {}
-    ALUMA |= {
-        ("post", f"{_at}/start"): aluma(_make, work=_held["work"]),
-        ("post", f"{_at}/complete"): aluma(_make, send=_results, unheld=409, **_held),
-        ("post", f"{_at}/cancel"): aluma(_make, unheld=409, **_held),
-        ("post", f"{_at}/fail"): aluma(_make, unheld=_fail, **_held),
-    }
+    ALUMA.update(
+        {
+            ("post", f"{_at}/start"): aluma(_make, work=_held["work"]),
+            ("post", f"{_at}/complete"): aluma(_make, send=_results, unheld=409, **_held),
+            ("post", f"{_at}/cancel"): aluma(_make, unheld=409, **_held),
+            ("post", f"{_at}/fail"): aluma(_make, unheld=_fail, **_held),
+        }
+    )
 
 _TASK = "/{queue_id}/tasks/{task_id}"
 _QUEUES: dict[tuple[str, str], Call] = {
