@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -37,8 +37,9 @@ TAKEN_SECONDS = 30.0
 LOOK_SECONDS = 0.5
 """How often the outbox is looked at for what other processes put there."""
 
+FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 5.0
-"""Between two tries of one call, at most."""
+"""Between two tries of one call, at most; each wait is twice as long as the one before."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Call:
 async def run_dispatcher(stop: asyncio.Event) -> None:
     """Make calls as they come in, until told to stop."""
     connected = answering = False
+    failures = 0
     async with AsyncExitStack() as stack:
         while not stop.is_set():
             made = 0
@@ -60,11 +62,15 @@ async def run_dispatcher(stop: asyncio.Event) -> None:
                     await stack.enter_async_context(engine.connected())
                     connected = True
                 made = await dispatch_once()
-                answering = True
+                answering, failures = True, 0
             except PrefectUnreachableError:
                 if answering:
                     log.warning("Prefect does not answer; what is taken in waits for it")
                 answering = False
+                # Whatever else comes in meanwhile would fare no better.
+                await _wait_for(stop, _wait_seconds(failures))
+                failures += 1
+                continue
             except SQLAlchemyError as error:
                 log.warning("the store does not answer: %s", type(error).__name__)
             if not made:
@@ -144,18 +150,28 @@ async def _make(calls: Sequence[Call], call: Awaitable[bool]) -> None:
 
 
 async def _put_back(calls: Sequence[Call], reason: str) -> None:
+    at = now()
+    tries = [
+        {
+            "id": call.row.id,
+            "attempts": call.row.attempts + 1,
+            "available_at": at + timedelta(seconds=_wait_seconds(call.row.attempts)),
+            "last_error": reason,
+        }
+        for call in calls
+    ]
     async with database().writing() as session:
-        for call in calls:
-            wait = min(LONGEST_WAIT_SECONDS, 0.1 * 2 ** min(call.row.attempts, 8))
-            await session.execute(
-                update(Outbox)
-                .where(col(Outbox.id) == call.row.id)
-                .values(
-                    attempts=call.row.attempts + 1,
-                    available_at=now() + timedelta(seconds=wait),
-                    last_error=reason,
-                )
-            )
+        await session.execute(update(Outbox), tries)
+
+
+def _wait_seconds(failures: int) -> float:
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures, 8))
+
+
+async def _wait_for(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _submit(calls: Sequence[Call]) -> bool:
@@ -173,11 +189,10 @@ async def _submit(calls: Sequence[Call]) -> bool:
             for task in wanted
         ]
     )
-    async with database().writing() as session:
-        for task_id, flow_run_id in runs.items():
-            await session.execute(
-                update(Task).where(col(Task.id) == task_id).values(flow_run_id=flow_run_id)
-            )
+    if runs:
+        changes = [{"id": task_id, "flow_run_id": run} for task_id, run in runs.items()]
+        async with database().writing() as session:
+            await session.execute(update(Task), changes)
     return True
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, event, insert, or_, select
+from sqlalchemy import bindparam, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Session, UOWTransaction
 from sqlmodel import col
 
 from store.ids import now
@@ -103,33 +103,53 @@ def told(activity: Activity) -> dict[str, Any]:
 
 
 # Made once: every event asks it.
-_ENABLED_WEBHOOKS = select(col(Webhook.id), col(Webhook.code), col(Webhook.event_types)).where(
-    col(Webhook.organization_id) == bindparam("organization"),
+_ENABLED_WEBHOOKS = select(
+    col(Webhook.id),
+    col(Webhook.code),
+    col(Webhook.organization_id),
+    col(Webhook.event_types),
+    col(Webhook.project_id),
+).where(
+    col(Webhook.organization_id).in_(bindparam("organizations", expanding=True)),
     col(Webhook.disabled_at).is_(None),
-    or_(
-        col(Webhook.project_id).is_(None),
-        col(Webhook.project_id)
-        == select(col(Task.project_id)).where(col(Task.id) == bindparam("task")).scalar_subquery(),
-    ),
+)
+_PROJECTS_OF_TASKS = select(col(Task.id), col(Task.project_id)).where(
+    col(Task.id).in_(bindparam("tasks", expanding=True))
 )
 
 
-@event.listens_for(Activity, "after_insert")
-def _tell_webhooks(_: Mapper[Activity], connection: Connection, activity: Activity) -> None:
-    """Add a delivery for each webhook that is told of the event.
+@event.listens_for(Session, "after_flush")
+def _tell_webhooks(session: Session, _: UOWTransaction) -> None:
+    """Add a delivery for each webhook that is told of an event.
 
     Here, where no way to write an activity goes past it, and by the connection that inserts it:
     the event and what must be sent of it are committed together or not at all. Webhooks are
     the organization's: they hear nothing of what only its owner sees.
     """
-    if activity.type not in EVENT_TYPES or activity.is_private:
+    activities = [
+        row
+        for row in session.new
+        if isinstance(row, Activity) and row.type in EVENT_TYPES and not row.is_private
+    ]
+    if not activities:
         return
-    about = {"organization": activity.organization_id, "task": activity.task_id}
-    webhooks = connection.execute(_ENABLED_WEBHOOKS, about)
+    connection = session.connection()
+    organizations = {row.organization_id for row in activities}
+    webhooks = connection.execute(_ENABLED_WEBHOOKS, {"organizations": list(organizations)}).all()
+    if not webhooks:
+        return
+    projects: dict[UUID, UUID | None] = {}
+    if any(webhook.project_id for webhook in webhooks):
+        tasks = {row.task_id for row in activities if row.task_id}
+        found = connection.execute(_PROJECTS_OF_TASKS, {"tasks": list(tasks)})
+        projects = {row.id: row.project_id for row in found}
     deliveries = [
-        delivery_of(activity, webhook_id=webhook_id, lane=code).model_dump(exclude={"id"})
-        for webhook_id, code, types in webhooks
-        if ALL_TYPES in types or activity.type in types
+        delivery_of(row, webhook_id=webhook.id, lane=webhook.code).model_dump(exclude={"id"})
+        for row in sorted(activities, key=lambda row: row.number or 0)
+        for webhook in webhooks
+        if webhook.organization_id == row.organization_id
+        and (ALL_TYPES in webhook.event_types or row.type in webhook.event_types)
+        and webhook.project_id in {None, projects.get(row.task_id) if row.task_id else None}
     ]
     if deliveries:
         connection.execute(insert(Delivery), deliveries)

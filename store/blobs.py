@@ -57,19 +57,21 @@ class Blobs:
             StorageFullError: there is no room; nothing is kept.
         """
         digest, size = hashlib.sha256(), 0
-        with _full_is_ours():
-            with tempfile.NamedTemporaryFile(dir=self._incoming(), delete=False) as incoming:
-                path = Path(incoming.name)
+        with (
+            _full_is_ours(),
+            tempfile.NamedTemporaryFile(dir=self._incoming(), delete=False) as incoming,
+        ):
+            path = Path(incoming.name)
             try:
-                # Writing one chunk here costs less than the way to a thread and back.
-                with path.open("wb") as sink:  # noqa: ASYNC230  # see above
-                    async for chunk in chunks:
-                        size += len(chunk)
-                        if max_bytes is not None and size > max_bytes:
-                            raise FileTooLargeError(limit_bytes=max_bytes)
-                        digest.update(chunk)
-                        sink.write(chunk)
-                await asyncio.to_thread(self._put, path, key)
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if max_bytes is not None and size > max_bytes:
+                        raise FileTooLargeError(limit_bytes=max_bytes)
+                    digest.update(chunk)
+                    # Writing one chunk here costs less than the way to a thread and back.
+                    incoming.write(chunk)
+                incoming.flush()
+                await asyncio.to_thread(self._put, incoming.fileno(), path, key)
             finally:
                 path.unlink(missing_ok=True)
         return Stored(size, digest.hexdigest())
@@ -172,12 +174,11 @@ class Blobs:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _put(self, path: Path, key: str) -> None:
+    def _put(self, descriptor: int, path: Path, key: str) -> None:
         if self.is_local:
             target = Path(self._path(key))
             target.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("rb") as written:
-                os.fsync(written.fileno())
+            os.fsync(descriptor)
             path.replace(target)
         else:
             self.files.put_file(str(path), self._path(key))
