@@ -119,7 +119,6 @@ def create_app(*, run_background: bool = True) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.rate_limits = RateLimits()
     for surface in SURFACES:
         app.include_router(surface.router)
     app.include_router(review_pages.router)
@@ -133,7 +132,8 @@ def create_app(*, run_background: bool = True) -> FastAPI:
 
 def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        app.state.rate_limits = RateLimits()
         await asyncio.to_thread(migrate)  # it has an event loop of its own
         stop = asyncio.Event()
         loops = (run_dispatcher, follow_prefect, run_deliverer, run_eraser)

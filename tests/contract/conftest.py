@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from store.blobs import blobs
 from store.database import database, migrate
 from store.keys import create_key
 from store.settings import settings
 from tests.contract.world import Client, MakeKey
+from tests.whole_app import whole_app
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def home(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture
 async def app(home: Path) -> AsyncIterator[FastAPI]:
-    app = create_app(run_background=False)
+    app = whole_app()
     async with app.router.lifespan_context(app):
         yield app
 

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, update
 from sqlmodel import col
 
-from api.app import create_app
 from api.error_shapes import HUMAN_LAMBDAS, SHAPES, V1, ErrorShape, shape_of
 from api.rate_limits import RateLimit
 from api.review_pages.sessions import COOKIE, begin_session
@@ -27,6 +26,7 @@ from store.models import ApiKey, Collaboration, File, Task
 from tests.contract.surface_calls import SURFACE_CALLS, Call, Subject, task_as, v1_names
 from tests.contract.test_v1_access import CALLS, HELD_FIRST, METHODS
 from tests.contract.world import PROJECT, Client, MakeKey, task_of
+from tests.whole_app import whole_app
 
 
 def addresses(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
@@ -39,7 +39,7 @@ def addresses(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-ADDRESSES = addresses(create_app(run_background=False))
+ADDRESSES = addresses(whole_app())
 
 
 @pytest.fixture(autouse=True)

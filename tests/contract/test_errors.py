@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from api.app import create_app
 from api.bodies import MAX_BODY_BYTES
 from store import errors
 from store.errors import PapertrayError
@@ -29,6 +28,7 @@ from tests.contract.world import (
     send_file,
     send_task,
 )
+from tests.whole_app import whole_app
 
 STANDARD = ["type", "title", "status", "detail", "message", "code"]
 KNOWN_CODES = {
@@ -384,7 +384,7 @@ class TestTheDocument:
                 assert parameter["description"], (path, parameter["name"])
 
     def test_has_no_dangling_reference_and_no_two_operations_of_one_name(self):
-        document = create_app(run_background=False).openapi()
+        document = whole_app().openapi()
         text = json.dumps(document)
         schemas = document["components"]["schemas"]
         for part in text.split('"#/components/schemas/')[1:]:

@@ -21,7 +21,6 @@ from schemathesis.specs.openapi.checks import (
     use_after_free,
 )
 
-from api.app import create_app
 from api.v1 import streams
 from store.access import SCOPES
 from store.database import database
@@ -29,6 +28,7 @@ from store.keys import create_key, issue_token
 from tests.contract.conftest import forget
 from tests.contract.test_access_matrix import SPELLINGS
 from tests.e2e.installation import free_port, wait_until
+from tests.whole_app import whole_app
 
 EXAMPLES = 4
 """Requests to each address, beside those that its description has as examples."""
@@ -70,7 +70,7 @@ def address(
         keys.update(asyncio.run(_make_keys()))
         forget()
         port = free_port()
-        config = uvicorn.Config(create_app(run_background=False), port=port, log_level="warning")
+        config = uvicorn.Config(whole_app(), port=port, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api.app import create_app
 from api.v1 import streams
 from api.v1.operations import body_of, example_of
 from operations.registry import OPERATIONS as REGISTERED
@@ -26,6 +25,7 @@ from tests.contract.world import (
     send_file,
     send_task,
 )
+from tests.whole_app import whole_app
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +230,7 @@ def operations_of(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-OPERATIONS = operations_of(create_app(run_background=False))
+OPERATIONS = operations_of(whole_app())
 
 
 def call_of(method: str, path: str) -> Call:

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from api.app import create_app
 from tests.contract.send_ai.desk import ALL, Desk, key_of, refused
 from tests.contract.world import PNG, MakeKey
+from tests.whole_app import whole_app
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 OPERATIONS: dict[tuple[str, str], Any] = {
     (method, path): described
-    for path, methods in create_app(run_background=False).openapi()["paths"].items()
+    for path, methods in whole_app().openapi()["paths"].items()
     for method, described in methods.items()
     if path.startswith("/v2/") and method in METHODS
 }
