@@ -123,7 +123,7 @@ async def readyz() -> Readiness:
 async def _worker() -> Word:
     try:
         return "ok" if await living_workers() else "unavailable"
-    except (SQLAlchemyError, OSError):
+    except (SQLAlchemyError, PapertrayError, OSError):
         return "unavailable"
 
 
@@ -131,7 +131,7 @@ async def _database() -> Word:
     try:
         async with database().reading() as session:
             await session.execute(text("SELECT 1 FROM task WHERE 1 = 0"))
-    except (SQLAlchemyError, OSError):
+    except (SQLAlchemyError, PapertrayError, OSError):
         return "unavailable"
     return "ok"
 

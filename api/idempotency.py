@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,10 +21,12 @@ from api import problems
 from api.bodies import Upload, headers_of_file, media_type, parts_of, read_file
 from api.error_shapes import JSON, shape_of
 from store.access import Caller
-from store.database import database
+from store.database import TROUBLE, database
 from store.errors import InputError, KeyReusedError, RequestUnderWayError
 from store.ids import now
 from store.models import IdempotencyRecord
+
+log = logging.getLogger("papertray.api")
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -77,7 +80,11 @@ async def once(request: Request, answer: Answering) -> Response:
     ):
         await _forget(record)
     else:
-        await _keep(record, response.status_code, _sealed(request, response))
+        try:
+            await _keep(record, response.status_code, _sealed(request, response))
+        except TROUBLE as error:
+            # What was asked for is done, and is told; whoever asks again waits until ABANDONED.
+            log.warning("the answer to a request was not kept: %s", error.code)
     return response
 
 

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from prefect import flow
 from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,7 +27,7 @@ from flows.public_http import (
 from flows.webhooks import events_of, headers_of, secrets_of
 from flows.wordings import body_for
 from store.activity import record
-from store.database import database
+from store.database import TROUBLE, database
 from store.ids import now
 from store.models import Delivery, DeliveryOutcome, Webhook
 from store.settings import settings
@@ -232,9 +231,9 @@ class Deliverer:
                     else:
                         await self._write_down(session, job, answer)
                 jobs = await self._take(session) if take else []
-        except SQLAlchemyError as error:
+        except TROUBLE as error:
             # The answers are kept for the next turn; what was sent meanwhile is sent again.
-            log.warning("the store does not answer: %s", type(error).__name__)
+            log.warning("deliveries wait: %s", error.code)
             await asyncio.sleep(LOOK_SECONDS)
             return 0
         del self._answers[: len(answers)]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, exists, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -17,7 +16,7 @@ from flows.engine import Outcome, Submission
 from flows.task_run import run_state_of
 from flows.verbs import ARRANGE
 from flows.waits import pause_key, resumption
-from store.database import database
+from store.database import TROUBLE, database
 from store.errors import PapertrayError, PrefectUnreachableError
 from store.finding import project_files_of
 from store.ids import now
@@ -71,8 +70,8 @@ async def run_dispatcher(stop: asyncio.Event) -> None:
                 await _wait_for(stop, _wait_seconds(failures))
                 failures += 1
                 continue
-            except SQLAlchemyError as error:
-                log.warning("the store does not answer: %s", type(error).__name__)
+            except TROUBLE as error:
+                log.warning("calls to Prefect wait: %s", error.code)
             if not made:
                 await outbox.woken(LOOK_SECONDS)
 

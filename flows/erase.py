@@ -15,7 +15,6 @@ from typing import Final
 
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -29,7 +28,7 @@ from operations.tools.scratch import remove_left
 from store.access import Caller, require_owner, visible
 from store.activity import record
 from store.blobs import blobs
-from store.database import database
+from store.database import TROUBLE, database
 from store.erasing import (
     file_ids_of,
     forget_task,
@@ -144,8 +143,8 @@ async def run_eraser(stop: asyncio.Event) -> None:
             done = await erase_due() + await forget_due()
         except PrefectUnreachableError:
             pause = engine.LONGEST_PAUSE_SECONDS
-        except SQLAlchemyError as error:
-            log.warning("the store does not answer: %s", type(error).__name__)
+        except TROUBLE as error:
+            log.warning("erasing waits: %s", error.code)
         if not done:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -12,10 +12,9 @@ from datetime import timedelta
 from functools import cache
 
 from sqlalchemy import ColumnElement, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from store.database import database
+from store.database import TROUBLE, database
 from store.ids import now
 from store.models import Worker
 from store.settings import settings
@@ -82,9 +81,9 @@ async def _beat(identity: WorkerIdentity) -> None:
         await asyncio.sleep(settings().heartbeat_seconds)
         try:
             await _write(identity)
-        except SQLAlchemyError as error:
+        except TROUBLE as error:
             # The next beat may come through; if none does, others take over, as they should.
-            log.warning("a heartbeat could not be written: %s", type(error).__name__)
+            log.warning("a heartbeat could not be written: %s", error.code)
 
 
 async def _write(identity: WorkerIdentity) -> None:
@@ -107,8 +106,8 @@ async def _write_stop(identity: WorkerIdentity) -> None:
             await session.execute(
                 update(Worker).where(col(Worker.id) == identity.id).values(stopped_at=now())
             )
-    except SQLAlchemyError as error:
-        log.warning("the end of the worker could not be written: %s", type(error).__name__)
+    except TROUBLE as error:
+        log.warning("the end of the worker could not be written: %s", error.code)
 
 
 async def dead_workers() -> list[uuid.UUID]:

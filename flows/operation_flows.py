@@ -46,9 +46,7 @@ def flow_of(row: Operation) -> Flow[..., Any]:
             if name in fields and value != _default(fields[name])
         }
         task_id = await adopt_operation_run(row.name, {"input": given["input"], **chosen})
-        async with execute(task_id) as one:
-            await steps.operate(one)
-        return one.final_state
+        return await execute(task_id, steps.operate)
 
     kind = inspect.Parameter.KEYWORD_ONLY
     run.__name__ = row.name.replace("-", "_")

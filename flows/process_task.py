@@ -39,9 +39,7 @@ async def process_task(
         The final state of the run, which says how the task ended.
     """
     task_id = task_id or await adopt_process_run(project, input, data)
-    async with execute(task_id) as run:
-        await go_through(run)
-    return run.final_state
+    return await execute(task_id, go_through)
 
 
 async def go_through(run: TaskRun) -> None:

@@ -21,7 +21,7 @@ from flows.verbs import ARRANGE, arrange, complete, discard, field_key, report
 from operations.validate_fields import PERSON
 from store.access import Caller
 from store.blocks import faults_of
-from store.database import database
+from store.database import TROUBLE, database
 from store.errors import ConflictError, FieldsInvalidError, InputError, UnavailableError
 from store.finding import documents_of, field_values
 from store.ids import now
@@ -93,6 +93,8 @@ async def have_export_reviewed(run: TaskRun, leave: Callable[[], Awaitable[None]
         try:
             await leave()
         except UnavailableError as error:
+            if run.is_patient and isinstance(error, TROUBLE):
+                raise
             await show_review_link(run.task.public_id)
             return f"the export failed: {error.message}"
         has_left = True

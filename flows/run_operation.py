@@ -36,6 +36,4 @@ async def run_operation(
         The final state of the run, which says how the task ended.
     """
     task_id = task_id or await adopt_operation_run(operation, parameters)
-    async with execute(task_id) as run:
-        await steps.operate(run)
-    return run.final_state
+    return await execute(task_id, steps.operate)

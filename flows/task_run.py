@@ -3,10 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from prefect.client.schemas.objects import State as RunState
@@ -22,7 +22,7 @@ from flows.verbs import begin_again
 from operations.registry import Blob, progress_to
 from store.access import Caller
 from store.blobs import blobs
-from store.database import database
+from store.database import TROUBLE, database
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.finding import project_file_of
 from store.ids import now
@@ -61,9 +61,15 @@ class TaskEndedError(Exception):
 class TaskRun:
     """A task, while its run is executed."""
 
-    def __init__(self, task: Task):
-        """Take the task as it was read."""
+    def __init__(self, task: Task, *, is_patient: bool = False):
+        """Take the task as it was read.
+
+        Args:
+            task: that is executed.
+            is_patient: whether it is executed again when database or storage fail it.
+        """
         self.task = task
+        self.is_patient = is_patient
         self.caller = Caller(task.organization_id, Actor("flow", "system"))
         self._progress = ProgressArtifact()
         self._shown_at = 0.0
@@ -98,13 +104,11 @@ class TaskRun:
         """
         async with changing() as session:
             task = await session.get_one(Task, self.task.id, with_for_update=True)
-            if task.state in FINAL:
-                self.task = task
-                raise TaskEndedError
-            self.task = await advance(
-                session, task, event, self.caller.actor, reason=reason, **changes
-            )
-        return self.task
+            has_ended = task.state in FINAL
+            if not has_ended:
+                actor = self.caller.actor
+                task = await advance(session, task, event, actor, reason=reason, **changes)
+        return self._as_it_is(task, has_ended=has_ended)
 
     async def amend(self, activity: str, *, reason: str = "", **changes: Any) -> Task:
         """Change columns of the task other than its state.
@@ -113,19 +117,26 @@ class TaskRun:
             TaskEndedError: it has ended meanwhile.
         """
         async with changing() as session:
-            self.task = await session.get_one(Task, self.task.id, with_for_update=True)
-            if self.task.state in FINAL:
-                raise TaskEndedError
-            self.task = await amend(
-                session,
-                self.task,
-                activity,
-                self.caller.actor,
-                reason=reason,
-                data={"state": self.task.state.value},
-                **changes,
-            )
-        return self.task
+            task = await session.get_one(Task, self.task.id, with_for_update=True)
+            has_ended = task.state in FINAL
+            if not has_ended:
+                data = {"state": task.state.value}
+                actor = self.caller.actor
+                task = await amend(
+                    session, task, activity, actor, reason=reason, data=data, **changes
+                )
+        return self._as_it_is(task, has_ended=has_ended)
+
+    def _as_it_is(self, task: Task, *, has_ended: bool) -> Task:
+        """Take the row, once its transaction is over: one that was undone leaves no row behind.
+
+        Raises:
+            TaskEndedError: it had ended before.
+        """
+        self.task = task
+        if has_ended:
+            raise TaskEndedError
+        return task
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[None]:
@@ -191,30 +202,54 @@ def source_not_found(file_id: str) -> NotFoundError:
     )
 
 
-@asynccontextmanager
-async def execute(task_id: UUID) -> AsyncIterator[TaskRun]:
-    """Execute a task: take it up, and see to it that it ends as its errors say.
+TROUBLE_WAITS_SECONDS: Final = (1.0, 2.0, 4.0, 8.0, *(15.0 for _ in range(60)))
+"""Between the tries of a run that finds the database away or the disk full: a quarter of an hour
+in all. Then its task fails, or asks a person where only its files are still to get away."""
+
+
+async def execute(task_id: UUID, work: Callable[[TaskRun], Awaitable[None]]) -> RunState[Any]:
+    """Execute a task: take it up, work on it, and see to it that it ends as its errors say.
 
     A run may be executed several times, after a wait or a crash: each goes on where the task
-    is. Waiting for a person leaves by Prefect's own signal, which is none of our errors.
+    is. So does this, when the database was away or the disk was full for a while. Waiting for a
+    person leaves by Prefect's own signal, which is none of our errors.
 
     Args:
         task_id: of a task that is there.
+        work: all that is to be done, from wherever the task is.
+
+    Returns:
+        The Prefect state that says how the task ended.
     """
-    async with beating(), _executed(TaskRun(await _take_up(task_id))) as run:
-        yield run
+    waits = iter(TROUBLE_WAITS_SECONDS)
+    while True:
+        wait = next(waits, None)
+        try:
+            async with beating():
+                run = TaskRun(await _take_up(task_id), is_patient=wait is not None)
+                async with _executed(run):
+                    await work(run)
+        except TROUBLE as error:
+            if wait is None:
+                raise
+            log.warning("task %s waits: %s", task_id, error.code)
+            await asyncio.sleep(wait)
+        else:
+            return run.final_state
 
 
 @asynccontextmanager
-async def _executed(run: TaskRun) -> AsyncIterator[TaskRun]:
+async def _executed(run: TaskRun) -> AsyncIterator[None]:
     deadline = run.task.deadline_at
     clock = asyncio.timeout((deadline - now()).total_seconds() if deadline else None)
     try:
         async with clock:
-            yield run
+            yield
     except TaskEndedError:
         log.info("%s has ended as %s", run.task.public_id, run.task.state.value)
     except PapertrayError as error:
+        if run.is_patient and isinstance(error, TROUBLE):
+            raise
         log.warning("%s failed: %s", run.task.public_id, error.code)
         await _end(run, Event.FAIL, error)
     except TimeoutError:

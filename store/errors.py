@@ -30,6 +30,7 @@ PapertrayError                 500  internal
     ToolTimeoutError           500  tool_timeout
     ToolKilledError            500  tool_killed
   UnavailableError             503  unavailable
+    DatabaseAwayError          503  database_away
     PrefectUnreachableError    503  prefect_unreachable
     ExportFailedError          503  export_failed
     StorageFullError           507  storage_full
@@ -260,6 +261,12 @@ class UnavailableError(PapertrayError):
     http_status = 503
     exit_code = 69
     retryable = True
+
+
+class DatabaseAwayError(UnavailableError):
+    """The database does not answer, or is locked. `papertray doctor` says which one was tried."""
+
+    code = "database_away"
 
 
 class PrefectUnreachableError(UnavailableError):

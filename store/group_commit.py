@@ -8,7 +8,7 @@ Database Systems, SIGMOD 1984, section 5.2).
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -108,7 +108,11 @@ async def _commit(group: _Group, error: BaseException | None) -> None:
         error = refused
     try:
         if error is not None:
-            # What state the transaction is in is not known: it ends with its connection.
+            # What state the transaction is in is not known: it ends with its connection. But
+            # undone first: the driver lets go of a connection, and of the write lock that it
+            # has, only when nobody remembers it any more, and an error remembers much.
+            with suppress(DBAPIError):
+                await group.connection.rollback()
             await group.connection.invalidate()
         await group.connection.close()
     finally:

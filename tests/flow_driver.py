@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from flows import exporting, process_task, review, reviewing, sorting, steps, task_run
-from flows.task_run import TaskRun
 from flows.waits import pause_key
 from operations.registry import OPERATIONS
 from store.database import database
@@ -65,8 +64,7 @@ class Driver:
         if task.state is State.QUEUED:
             async with database().writing() as session:
                 task = await advance(session, task, Event.START, Actor("flow", "system"))
-        async with task_run._executed(TaskRun(task)) as run:
-            await process_task.go_through(run)
+        await task_run.execute(task.id, process_task.go_through)
         async with database().reading() as session:
             return await session.get_one(Task, task.id)
 

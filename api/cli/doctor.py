@@ -168,7 +168,7 @@ async def _database() -> list[Finding]:
         async with _open_database() as session:
             there = await session.scalar(text("SELECT version_num FROM alembic_version"))
             alive = await _workers(session)
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, PapertrayError, OSError) as error:
         remedy = "Check PAPERTRAY_DATABASE_URL, and that the database server runs."
         return [Finding("database", Health.PROBLEM, f"{shown}: {_first_line(error)}", remedy)]
     if there != newest:

@@ -9,7 +9,6 @@ import pytest
 import operations
 from api.cli.operations import app as commands
 from flows import steps, task_run
-from flows.task_run import TaskRun
 from operations.registry import OPERATIONS, Operation, Params, Result
 from store.states import Event
 from tests.contract.test_errors import problem_in
@@ -174,8 +173,7 @@ async def test_it_fails_for_a_file_that_is_not_there_and_says_so(
 ) -> None:
     answer = await client.post(address(row, kind), json=body_for(row))
     task_id = answer.json()["id"]
-    async with task_run._executed(TaskRun(await let_happen(task_id, Event.START))) as run:
-        await steps.operate(run)
+    await task_run.execute((await let_happen(task_id, Event.START)).id, steps.operate)
     task = (await client.get(f"/v1/tasks/{task_id}")).json()
     assert task["status"] == "failed"
     assert task["result"] == {
@@ -195,8 +193,7 @@ async def test_it_fails_for_a_file_of_another_kind_and_says_so(
     file_id = await send_file(client, b"Dear Sir or Madam", "letter.txt")
     answer = await client.post(address(row, kind), json=body_for(row, file_id))
     task_id = answer.json()["id"]
-    async with task_run._executed(TaskRun(await let_happen(task_id, Event.START))) as run:
-        await steps.operate(run)
+    await task_run.execute((await let_happen(task_id, Event.START)).id, steps.operate)
     result = (await client.get(f"/v1/tasks/{task_id}")).json()["result"]
     assert "of another kind" in result["error"]
     assert result["details"]["file_id"] == file_id

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import standardwebhooks
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 from sqlmodel import col
 
 from flows import deliver_webhooks, webhooks
@@ -27,6 +26,7 @@ from flows.public_http import PublicHttp
 from store.access import Caller
 from store.activity import TRIED_FOR, record
 from store.database import Database, database
+from store.errors import DatabaseAwayError
 from store.ids import now
 from store.lifecycle import advance
 from store.models import Activity, Delivery, DeliveryOutcome, Task, Webhook
@@ -154,7 +154,7 @@ async def test_what_came_in_is_not_forgotten_while_the_store_is_away(
         nonlocal failures
         if receiver.heard and failures:
             failures -= 1
-            raise OperationalError("COMMIT", {}, Exception("database is locked"))
+            raise DatabaseAwayError
         return write(self)
 
     async with receiving() as receiver:

@@ -1,0 +1,111 @@
+"""Databases and processes that fail where a test says so."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
+from sqlmodel import SQLModel
+
+from store import group_commit
+from store.database import Database, database
+
+AWAY, FULL = sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL
+
+
+def said_by_sqlite(code: int, statement: str = "COMMIT") -> OperationalError:
+    """What SQLAlchemy raises where SQLite says this."""
+    said = sqlite3.OperationalError("made up")
+    said.sqlite_errorcode = code
+    return OperationalError(statement, {}, said)
+
+
+class Statements:
+    """Counts what is said to a database, commits included, and lets some of it fail."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fails_at: int | None = None
+        """Which statement fails, from 1."""
+        self.code = AWAY
+        self.each_fails_once = False
+        """Whether each fails the first time that it is reached."""
+        self.failed: set[str] = set()
+
+    def _happens(self, statement: str) -> None:
+        self.count += 1
+        if self.count == self.fails_at:
+            raise said_by_sqlite(self.code, statement)
+        if self.each_fails_once and statement not in self.failed:
+            self.failed.add(statement)
+            raise said_by_sqlite(self.code, statement)
+
+
+@contextmanager
+def counted(of: Database | None = None) -> Iterator[Statements]:
+    """What is said to the database inside, where it may be made to fail."""
+    engine = (of or database()).engine.sync_engine
+    statements = Statements()
+
+    def execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements._happens(statement)
+
+    def commit(_: Any) -> None:
+        statements._happens("COMMIT")
+
+    event.listen(engine, "before_cursor_execute", execute)
+    event.listen(engine, "commit", commit)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", execute)
+        event.remove(engine, "commit", commit)
+
+
+async def all_rows() -> dict[str, list[tuple[Any, ...]]]:
+    """All that the store remembers, by table."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    async with database().reading() as session:
+        for table in SQLModel.metadata.sorted_tables:
+            rows = (await session.execute(select(table))).tuples().all()
+            found[table.name] = sorted(tuple(map(repr, row)) for row in rows)
+    return found
+
+
+class Killed(BaseException):
+    """As much of a SIGKILL as a test can survive."""
+
+
+class Commits:
+    """Counts commits, and kills at one of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.kills_at: int | None = None
+        """At which commit, from 1."""
+        self.is_after = False
+        """Whether it is on disk already."""
+
+
+@contextmanager
+def killed_at_commits() -> Iterator[Commits]:
+    """Lets who commits inside be killed, right before or right after."""
+    commits, really = Commits(), group_commit._commit
+
+    async def commit(group: Any, error: BaseException | None) -> None:
+        commits.count += 1
+        is_hit = commits.count == commits.kills_at
+        if is_hit and not commits.is_after:
+            await group.connection.rollback()
+            await group.connection.close()
+            raise Killed
+        await really(group, error)
+        if is_hit:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group_commit, "_commit", commit)
+        yield commits
