@@ -21,7 +21,7 @@ up: setup ## Run Papertray on this machine until Ctrl-C
 	@$(BIN)/papertray up
 
 test: setup setup-system check ## Check everything, then run the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup docs ## Repair what can be repaired: imports, formatting, generated docs
 	$(BIN)/ruff check --fix-only --quiet .

@@ -30,7 +30,11 @@ def is_installed(names: tuple[str, ...]) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, on a machine of one's own, what cannot run there; in CI everything runs."""
+    """Leave out, on a machine of one's own, what cannot run there; in CI everything runs.
+
+    What starts servers comes first: it waits more than it works, and the rest fills its pauses.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
     if os.environ.get("CI"):
         return
     missing = [marker for marker, (_, names) in PROGRAMS.items() if not is_installed(names)]
