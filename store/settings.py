@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     inbox: Path | None = None
     """Folder from which a run started in the Prefect UI may take files; empty: `<home>/inbox`."""
 
+    watch_folder: Path | None = None
+    """Folder of which each folder named like a project is watched on a schedule; empty:
+    `<home>/watch`."""
+
     export_urls: Annotated[tuple[str, ...], *Listed] = ()
     """Folders and buckets below which projects may export, fsspec URLs by commas, the first of them
     for projects that name only a folder; `{organization}` in one stands for the name of theirs;
@@ -131,6 +135,11 @@ class Settings(BaseSettings):
     def effective_inbox(self) -> Path:
         """The folder of the inbox, with the default filled in."""
         return self.inbox or self.home / "inbox"
+
+    @property
+    def effective_watch_folder(self) -> Path:
+        """The folder of the watched folders, with the default filled in."""
+        return self.watch_folder or self.home / "watch"
 
     @property
     def effective_export_urls(self) -> tuple[str, ...]:

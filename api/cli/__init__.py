@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("api.cli.servers:up", "Run all of Papertray on this machine, until Ctrl-C."),
     "demo": ("api.cli.demo:demo", "Take the sample documents through, from start to results."),
     "submit": ("api.cli.submit:submit", "Send files to a project."),
+    "watch": ("api.cli.watch:watch", "Make tasks of the files that come into a folder."),
     "import": ("api.cli.import_rows:import_rows", "Make tasks of the rows of a table."),
     "tasks": ("api.cli.tasks:app", "See tasks, decide on them, end them."),
     "projects": ("api.cli.projects:app", "See and install projects."),

@@ -57,6 +57,7 @@ async def submit_process(
     collaborators: Sequence[Collaborator] = (),
     project_file: str | None = None,
     flow_run_id: UUID | None = None,
+    task_id: UUID | None = None,
 ) -> Task:
     """Take in a task of a project, in one local transaction; Prefect need not be there.
 
@@ -76,8 +77,10 @@ async def submit_process(
         collaborators: who else sees it, and works on which of its steps.
         project_file: what happens to this task, in the place of what its project says.
         flow_run_id: the run that makes the task for itself; none is submitted then.
+        task_id: of the task, for a caller that may not know whether it has made it before.
 
     Raises:
+        IntegrityError: there is a task of that id.
         NotFoundError: the project, the file, or a collaborator is not there.
         InputError: neither file nor data, or not what the project takes.
         FieldsInvalidError: the data does not fit the blocks of the project.
@@ -91,6 +94,7 @@ async def submit_process(
             version = await version_with(session, found, project_file)
         content = parse_project_file(version.source)
         task = task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
+        task.id = task_id or task.id
         task.task_metadata = dict(metadata or {})
         task.callback_url = check_url(callback_url) if callback_url else None
         task.priority, task.due_at, task.is_private = priority, due_at, is_private
