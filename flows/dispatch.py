@@ -184,6 +184,7 @@ async def _submit(calls: Sequence[Call]) -> bool:
                 operation=task.operation,
                 name=_outside_name(task, projects.get(task.id)),
                 tags=_tags(task, projects.get(task.id)),
+                queue=engine.queue_of(task.priority),
             )
             for task in wanted
         ]

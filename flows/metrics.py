@@ -61,7 +61,9 @@ async def queue_metrics(
         "ended_otherwise": _count(and_(ended, col(Task.state) != State.COMPLETED)),
         "waiting": _count(col(Task.state) == State.IN_REVIEW),
         "handling_seconds": func.avg(case((decided, col(Task.handling_seconds)))),
-        "turnaround_seconds": func.avg(case((ended, _seconds(Task.created_at, Task.finished_at)))),
+        "turnaround_seconds": func.avg(
+            case((ended, seconds_between(Task.created_at, Task.finished_at)))
+        ),
         "audited": _count(and_(ended, col(Task.is_correct).is_not(None))),
         "accuracy": func.avg(
             case((and_(ended, col(Task.is_correct).is_not(None)), case((_right(), 1.0), else_=0.0)))
@@ -112,6 +114,6 @@ def _right() -> ColumnElement[bool]:
     return col(Task.is_correct).is_(True)
 
 
-def _seconds(begin: Any, end: Any) -> ColumnElement[Any]:
+def seconds_between(begin: Any, end: Any) -> ColumnElement[Any]:
     """From one column to another."""
     return extract("epoch", end) - extract("epoch", begin)

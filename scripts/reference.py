@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from api.cli import run
-from flows.engine import OPERATION_DEPLOYMENTS
+from flows.engine import DEPLOYMENTS, VERSION
 from flows.task_run import RUN_STATE_OF
 from operations import registry
 from store import errors, lifecycle
@@ -105,11 +106,15 @@ def operations_pages() -> None:
             live_example(row.name, LIVE_EXAMPLES[row.name])
 
 
-def operation_deployments() -> None:
-    """A deployment for each operation, as prefect.yaml has them."""
-    for one in OPERATION_DEPLOYMENTS:
-        print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}")
+def deployments() -> None:
+    """Every deployment, as prefect.yaml has it."""
+    for one in DEPLOYMENTS:
+        print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}\n    version: {VERSION}")
+        print(f"    tags: [{', '.join(one.tags)}]")
         print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")
+        for schedule in one.schedules:
+            written = ", ".join(f"{name}: {json.dumps(value)}" for name, value in schedule.items())
+            print(f"    schedules:\n      - {{{written}}}")
 
 
 TESTS = "tests/samples"

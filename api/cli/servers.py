@@ -25,6 +25,10 @@ log = logging.getLogger("papertray.cli")
 
 PREFECT_RETRY_SECONDS = 1.0
 
+BULK_RUNS_FOR_EACH_CORE = 4
+"""How many runs of the queue `bulk` go at once: enough that the cores, of which each does one
+operation at a time, are never idle between two of them."""
+
 
 async def up(
     *,
@@ -201,24 +205,31 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
         await PapertrayWorker(settings().work_pool, name=name).start()
 
 
-async def deploy(*, options: Options = DEFAULTS) -> Answer:
-    """Register the flows with the Prefect server: work pool, queues, deployments, schedules.
+async def deploy(*, notify: str = "", options: Options = DEFAULTS) -> Answer:
+    """Set the Prefect server up for Papertray; what people changed there is left as it is.
+
+    Makes the work pool, its queues with their priorities, the limit of the queue `bulk`, the
+    deployments with their schedules, the automations and the variables. Can be repeated.
 
     Args:
+        notify: Notification block of Prefect that automations tell, like `slack-webhook/ops`.
         options: Common options.
     """
     del options
     use_known_prefect()
     from flows import engine  # imports Prefect: seconds
 
+    pool = settings().work_pool
     await engine.ensure_deployed()
+    await engine.limit_bulk(pool, BULK_RUNS_FOR_EACH_CORE * settings().operation_slots)
+    await engine.ensure_variables()
+    await engine.ensure_automations(notify)
     made: list[dict[str, Any]] = [
-        {"name": one.name, "pool": settings().work_pool, "queue": one.queue}
+        {"name": one.name, "pool": pool, "queue": one.queue, "tags": one.tags}
         for one in engine.DEPLOYMENTS
     ]
-    return Answer(
-        made, table(("deployment", "pool", "queue"), (list(one.values()) for one in made))
-    )
+    rows = ([one["name"], one["pool"], one["queue"], ", ".join(one["tags"])] for one in made)
+    return Answer(made, table(("deployment", "pool", "queue", "tags"), rows))
 
 
 def use_known_prefect() -> None:

@@ -5,18 +5,22 @@ skip its rules and compare nothing. Here each is followed by a look at the histo
 overwrote by accident is put right (`transitions.py`).
 """
 
+from flows.engine.automations import AUTOMATIONS, ensure_automations
 from flows.engine.clearing import delete_run, empty, tidy_up
 from flows.engine.client import call, connected
 from flows.engine.deployments import (
     BULK_SET,
     DEPLOYMENTS,
     JOB_TEMPLATE,
-    OPERATION_DEPLOYMENTS,
     POOL_TYPE,
+    QUEUES,
+    VERSION,
     Deployment,
     deploy,
     ensure_deployed,
     ensure_pool,
+    limit_bulk,
+    queue_of,
 )
 from flows.engine.following import (
     LONGEST_PAUSE_SECONDS,
@@ -51,15 +55,19 @@ from flows.engine.transitions import (
     suspend,
     take_over,
 )
+from flows.engine.variables import VARIABLES, ensure_variables, variable
 
 __all__ = [
+    "AUTOMATIONS",
     "BULK_SET",
     "DEPLOYMENTS",
     "JOB_TEMPLATE",
     "LONGEST_PAUSE_SECONDS",
-    "OPERATION_DEPLOYMENTS",
     "POOL_TYPE",
+    "QUEUES",
     "RESUME_TRIES",
+    "VARIABLES",
+    "VERSION",
     "Deployment",
     "Outcome",
     "Parked",
@@ -73,13 +81,17 @@ __all__ = [
     "deploy",
     "empty",
     "end",
+    "ensure_automations",
     "ensure_deployed",
     "ensure_pool",
+    "ensure_variables",
     "finish_cancelling",
     "follow",
     "held_by",
     "keep_following",
+    "limit_bulk",
     "park",
+    "queue_of",
     "read_run",
     "read_runs",
     "reschedule",
@@ -93,5 +105,6 @@ __all__ = [
     "suspend",
     "take_over",
     "tidy_up",
+    "variable",
     "worker_in",
 ]

@@ -60,13 +60,13 @@ async def _delete_artifacts(flow_run_id: UUID) -> None:
 
 
 async def tidy_up() -> int:
-    """Delete runs of the housekeeping flows that are of no use; answers how many.
+    """Delete runs of the flows that run every minute that are of no use; answers how many.
 
     A schedule goes on making runs while no worker is there, and a night of them would come before
     the first task. Those that have ended are thousands a day.
     """
-    housekeeping = [await deployment_id(one.name) for one in DEPLOYMENTS if one.interval_seconds]
-    of_them = {"deployment_id": {"any_": [str(one) for one in housekeeping]}}
+    often = [await deployment_id(one.name) for one in DEPLOYMENTS if one.interval_seconds]
+    of_them = {"deployment_id": {"any_": [str(one) for one in often]}}
     missed = (now() - timedelta(seconds=MISSED_SECONDS)).isoformat()
     old = (now() - timedelta(seconds=REMEMBERED_SECONDS)).isoformat()
     deleted = 0

@@ -316,21 +316,17 @@ def test_a_worker_is_read_from_the_state_it_has_set() -> None:
 
 def test_prefect_yaml_says_what_is_deployed() -> None:
     told = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
-    assert [
-        (
-            one["name"],
-            one["entrypoint"],
-            one["work_pool"],
-            [schedule["interval"] for schedule in one.get("schedules", [])],
-        )
-        for one in told
-    ] == [
-        (
-            one.name,
-            one.entrypoint,
-            {"name": "papertray", "work_queue_name": one.queue},
-            [one.interval_seconds] if one.interval_seconds else [],
-        )
+    for one in told:
+        one.setdefault("schedules", [])
+    assert told == [
+        {
+            "name": one.name,
+            "entrypoint": one.entrypoint,
+            "version": engine.VERSION,
+            "tags": one.tags,
+            "work_pool": {"name": "papertray", "work_queue_name": one.queue},
+            "schedules": one.schedules,
+        }
         for one in engine.DEPLOYMENTS
     ]
 

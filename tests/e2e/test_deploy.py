@@ -1,0 +1,135 @@
+"""What `papertray deploy` makes of a Prefect server, and `prefect deploy --all` of a checkout."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from api.cli.servers import deploy
+from flows import engine
+from store.errors import InputError
+from store.settings import settings
+from tests.e2e.prefect_server_fixture import PREFECT, REPOSITORY, Server
+
+pytestmark = pytest.mark.e2e
+
+KEPT = ("updated", "entrypoint", "description", "version", "tags", "work_queue_name", "pull_steps")
+RULED = ("parameter_openapi_schema", "enforce_parameter_schema", "parameters")
+
+
+async def seen() -> dict[str, Any]:
+    """What an operator sees in Prefect of what is set up."""
+    listed = await engine.call("POST", "/deployments/filter", {"limit": 200})
+    return {
+        "deployments": {
+            one["name"]: {
+                **{name: one[name] for name in (*KEPT, *RULED)},
+                "schedules": [
+                    (schedule["slug"], schedule["active"], schedule["schedule"])
+                    for schedule in one["schedules"]
+                ],
+            }
+            for one in listed
+            if one["work_pool_name"] == "papertray"
+        },
+        "queues": {
+            one["name"]: (one["priority"], one["concurrency_limit"])
+            for one in await engine.call("POST", "/work_pools/papertray/queues/filter", {})
+        },
+        "automations": {
+            one["name"]: (one["enabled"], one["trigger"]["posture"], one["actions"])
+            for one in await engine.call("POST", "/automations/filter", {})
+        },
+        "variables": {
+            one["name"]: one["value"] for one in await engine.call("POST", "/variables/filter", {})
+        },
+    }
+
+
+async def notification_block() -> str:
+    """Make the block custom-webhook/ops; answers its id."""
+    kind = await engine.call("GET", "/block_types/slug/custom-webhook")
+    schemas = {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
+    (schema, *_) = await engine.call("POST", "/block_schemas/filter", schemas)
+    block = {
+        "name": "ops",
+        "data": {"name": "ops", "url": "http://127.0.0.1:9/"},
+        "block_schema_id": schema["id"],
+        "block_type_id": kind["id"],
+    }
+    return (await engine.call("POST", "/block_documents/", block))["id"]
+
+
+async def test_deploying_again_changes_nothing_and_prefect_deploys_the_same(
+    prefect_server: Server, tmp_path: Path
+) -> None:
+    made = (await deploy()).data
+    assert [one["name"] for one in made] == [one.name for one in engine.DEPLOYMENTS]
+    first = await seen()
+    assert list(first["queues"].items()) == [
+        ("interactive", (1, None)),
+        ("default", (2, None)),
+        ("bulk", (3, 4 * settings().operation_slots)),
+    ]
+    assert set(first["automations"]) == set(engine.AUTOMATIONS)
+    assert first["variables"].items() >= engine.VARIABLES.items()
+    assert set(first["deployments"]) == {one.name for one in engine.DEPLOYMENTS}
+    for one in first["deployments"].values():
+        assert one["description"]
+        assert one["version"] == engine.VERSION
+        properties = one["parameter_openapi_schema"]["properties"]
+        assert all(field.get("description") for field in properties.values())
+
+    # What people set stays, and what they did not set is not even written again.
+    (schedule,) = (await engine.call("GET", "/deployments/name/retain/retain"))["schedules"]
+    path = f"/deployments/{schedule['deployment_id']}/schedules/{schedule['id']}"
+    await engine.call("PATCH", path, {"active": False})
+    await engine.call("PATCH", "/work_pools/papertray/queues/bulk", {"concurrency_limit": 3})
+    await engine.call("PATCH", "/variables/name/papertray_report_days", {"value": 7})
+    ops = await notification_block()
+    before = await seen()
+    assert (await deploy(notify="custom-webhook/ops")).data == made
+    second = await seen()
+    for _, _, actions in second["automations"].values():
+        assert [(one["type"], one["block_document_id"]) for one in actions] == [
+            ("send-notification", ops)
+        ]
+    assert {**second, "automations": before["automations"]} == before
+    with pytest.raises(InputError, match="no notification block"):
+        await deploy(notify="custom-webhook/nobody")
+
+    # Each takes Prefect a second: those of the operations are printed from the same table.
+    told = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())
+    told["deployments"] = [one for one in told["deployments"] if "operation" not in one["name"]][:8]
+    file = tmp_path / "prefect.yaml"
+    file.write_text(yaml.safe_dump(told))
+    by_prefect = await asyncio.to_thread(
+        subprocess.run,
+        [PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert by_prefect.returncode == 0, by_prefect.stdout[-2000:]
+    third = await seen()
+    for one in told["deployments"]:
+        name = one["name"]
+        assert comparable(third, name) == comparable(second, name)
+    assert third["queues"] == second["queues"]
+
+
+def comparable(all_seen: dict[str, Any], name: str) -> dict[str, Any]:
+    """A deployment without what differs by who made it."""
+    one = all_seen["deployments"][name]
+    schema = {key: value for key, value in one["parameter_openapi_schema"].items() if value}
+    # Prefect counts intervals from when it deploys, and switches on what was off.
+    schedules = [
+        (slug, {key: value for key, value in schedule.items() if key != "anchor_date"})
+        for slug, _, schedule in one["schedules"]
+    ]
+    return {**one, "parameter_openapi_schema": schema, "schedules": schedules, "updated": None}
