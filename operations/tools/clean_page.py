@@ -250,4 +250,13 @@ def with_even_paper(page: Image.Image) -> Image.Image:
     counts = page.histogram()[_PAPER_LEVEL:]
     if sum(counts[:_DARK_PAPER_LEVELS]) > _MAX_DARK_RATIO * sum(counts):
         return page
+    return with_white_paper(page)
+
+
+def with_white_paper(page: Image.Image) -> Image.Image:
+    """A page, or a part of one, whose paper is all white, whatever grain it has.
+
+    Args:
+        page: gray, with white paper.
+    """
     return Image.fromarray(_gray(cv2.LUT(_pixels(page), _ONLY_PAPER)))

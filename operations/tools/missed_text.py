@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from operations.tools.clean_page import Gray
+from operations.tools.clean_page import Gray, with_white_paper
 from operations.tools.layout import around, share_of_height
 from store.fields import Box, Word
 
@@ -26,6 +26,10 @@ _MIN_INK_RATIO = 0.03
 
 _TEXT_INK_RATIOS = (0.05, 0.5)
 """How much of its area text covers: lines less, pictures and bars more."""
+
+_PAPER_LEVEL = 200
+_MIN_PAPER_RATIO = 0.4
+"""How much of its area is paper: of what a page lies on in a photo, or of a picture, nothing is."""
 
 _MIN_WIDTH_RATIO = 0.9
 _GAP_RATIO = 0.9
@@ -91,7 +95,8 @@ def missed_text(page: Image.Image, words: Sequence[Word]) -> Image.Image | None:
             left = min(runs[0][0] - 4.0, *(word.box[0] for word in line))
             right = max(runs[-1][1] + 4.0, *(word.box[2] for word in line))
             box = max(round(left), 0), band[1], min(round(right), page.width), band[3]
-            rest.paste(page.crop(box), (box[0], box[1]))
+            # Its grain would end where the line does, and tesseract read that edge, too.
+            rest.paste(with_white_paper(page.crop(box)), (box[0], box[1]))
             whole.append(box)
     faint = [one for one in _faint_lines(page, words) if not any(_meet(one[0], w) for w in whole)]
     for box, is_light in faint:
@@ -274,20 +279,28 @@ def _without_words(page: Image.Image, band: _Band, words: Sequence[Word]) -> Ima
 
 def _runs(strip: Image.Image) -> Iterator[tuple[int, int]]:
     """Left and right ends of what is narrow or looks like text in a line."""
-    ink = strip.point([255 if level < _INK_LEVEL else 0 for level in range(256)])
     height = strip.height
-    density = ink.reduce((1, height)).tobytes()
+    density = _density(strip, range(_INK_LEVEL))
+    paper = _density(strip, range(_PAPER_LEVEL, 256))
     inked = [x for x, value in enumerate(density) if value >= 255 * _MIN_INK_RATIO]
     start = 0
     for n in range(1, len(inked) + 1):
         if n < len(inked) and inked[n] - inked[n - 1] <= _GAP_RATIO * height:
             continue
         left, right = inked[start], inked[n - 1] + 1
-        covered = sum(density[left:right]) / 255 / (right - left)
-        low, high = _TEXT_INK_RATIOS
-        if low <= covered <= high or right - left < _MIN_WIDTH_RATIO * height:
-            yield left, right
         start = n
+        width = right - left
+        covered, bare = (sum(part[left:right]) / 255 / width for part in (density, paper))
+        low, high = _TEXT_INK_RATIOS
+        is_narrow = width < _MIN_WIDTH_RATIO * height
+        if bare >= _MIN_PAPER_RATIO and (low <= covered <= high or is_narrow):
+            yield left, right
+
+
+def _density(strip: Image.Image, levels: range) -> bytes:
+    """How much of each column is of these levels, 0..255."""
+    of_them = strip.point([255 if level in levels else 0 for level in range(256)])
+    return of_them.reduce((1, strip.height)).tobytes()
 
 
 def _is_wide(run: tuple[int, int], strip: Image.Image) -> bool:

@@ -18,7 +18,7 @@ from operations.tools.clean_page import (
     with_even_paper,
     without_grain,
 )
-from operations.tools.missed_text import doubted, with_missed
+from operations.tools.missed_text import doubted, missed_text, with_missed
 from store.fields import PageWords, Word
 
 LINES = [
@@ -115,6 +115,24 @@ async def test_a_digit_by_itself_is_read_and_a_rule_is_none(tmp_path: Path, out:
     digits = [w.text for w in read.words if 920 * scale < w.box[0] < 1000 * scale]
     assert digits == [str(1 + n % 9) for n in range(15)]
     assert not [w.text for w in read.words if set(w.text) <= set("|I!l_")]
+
+
+def test_a_line_is_read_again_on_white_without_what_the_page_lies_on() -> None:
+    grain = np.random.default_rng(3).normal(0, 5, (300, 1200))
+    pixels = np.full((300, 1200), 250.0)
+    pixels[:, 1000:] = 145  # the table: its grain is a third ink, as letters are
+    image = Image.fromarray((pixels - np.abs(grain)).clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(34)
+    draw.text((100, 120), "Subtotal", fill=0, font=font)
+    draw.text((800, 120), "53.17", fill=0, font=font)
+    rest = missed_text(image, [Word(text="Subtotal", box=(100, 125, 240, 155), confidence=0.9)])
+    assert rest is not None
+    pixels = np.asarray(rest)
+    assert pixels[:, 950:].min() == 255
+    assert pixels[125:155, 800:890].min() < 100
+    paper = pixels[125:155, 300:750]
+    assert (paper == 255).mean() > 0.95
 
 
 def test_words_that_lie_over_each_other_are_not_believed() -> None:
