@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from operations.registry import MadeFiles, Params, operation
-from operations.tools.child import in_child
+from operations.tools.child import in_thread
 from operations.tools.data_files import write_csv, write_json
 
 
@@ -34,8 +34,8 @@ async def export_data(source: Path, params: ExportDataParams, *, folder: Path) -
     for form in dict.fromkeys(params.formats):
         target = folder / f"data.{form}"
         if form == "json":
-            await in_child(write_json, source, target)
+            await in_thread(write_json, source, target)
         else:
-            await in_child(write_csv, source, target, params.csv_rows)
+            await in_thread(write_csv, source, target, params.csv_rows)
         files.append(target.name)
     return ExportDataResult(files=files)

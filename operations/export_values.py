@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from operations.registry import MadeFiles, Params, operation
-from operations.tools.child import in_child
+from operations.tools.child import in_thread
 from operations.tools.data_files import write_values
 
 
@@ -34,6 +34,6 @@ async def export_values(
     files: list[str] = []
     for form in dict.fromkeys(params.formats):
         target = folder / f"data.{form}"
-        await in_child(write_values, source, params.names, target)
+        await in_thread(write_values, source, params.names, target)
         files.append(target.name)
     return ExportValuesResult(files=files)

@@ -1,13 +1,17 @@
 """Take out documents that a project does not want."""
 
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from operations.registry import Params, Result, operation
-from operations.tools.child import in_child
+from operations.tools.child import in_child, spread
 from operations.tools.find_segments import are_blank
 from store.project_file import FilterPart
+
+_DOCUMENTS_AT_ONCE = 16
 
 
 class Candidate(BaseModel):
@@ -50,18 +54,20 @@ async def filter_documents(
     document, then of the second, and so on; and where blank ones are taken out, the images of
     the pages after them, in the same order.
     """
-    count = sum(document.page_count for document in params.documents)
-    words, images = source[:count], source[count:]
-    reasons: list[str] = []
-    start = 0
-    for document in params.documents:
-        end = start + document.page_count
-        reason = _unwanted(document, params.rules)
-        if not reason and params.rules.blank:
-            are = await in_child(are_blank, words[start:end], images[start:end])
-            reason = "blank" if are else ""
-        reasons.append(reason)
-        start = end
+    ends = list(accumulate(document.page_count for document in params.documents))
+    words, images = source[: ends[-1]], source[ends[-1] :]
+    reasons = [_unwanted(document, params.rules) for document in params.documents]
+
+    async def look(some: Sequence[int]) -> None:
+        parts = [slice(ends[n] - params.documents[n].page_count, ends[n]) for n in some]
+        found = await in_child(are_blank, [words[n] for n in parts], [images[n] for n in parts])
+        for n, is_blank in zip(some, found, strict=True):
+            reasons[n] = "blank" if is_blank else ""
+
+    if params.rules.blank:
+        left = [n for n, reason in enumerate(reasons) if not reason]
+        starts = range(0, len(left), _DOCUMENTS_AT_ONCE)
+        await spread(look, [left[n : n + _DOCUMENTS_AT_ONCE] for n in starts])
     return FilterDocumentsResult(reasons=reasons)
 
 

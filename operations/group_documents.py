@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from operations.registry import Params, Result, operation
-from operations.tools.child import in_child
+from operations.tools.child import in_thread
 from operations.tools.find_groups import groups_of
 
 
@@ -36,4 +36,4 @@ async def group_documents(
     The source is a list of documents, as `extract-fields` writes it. Case, spaces and marks make
     no difference.
     """
-    return GroupDocumentsResult(groups=await in_child(groups_of, source, params.by))
+    return GroupDocumentsResult(groups=await in_thread(groups_of, source, params.by))

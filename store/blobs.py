@@ -5,10 +5,9 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from store.errors import FileTooLargeError, NotFoundError, StorageFullError
+from store.errors import FileTooLargeError, NotFoundError
+from store.full_disk import full_disk_is_ours
 from store.settings import settings
 
 CHUNK_BYTES = 1 << 20
@@ -58,7 +58,7 @@ class Blobs:
         """
         digest, size = hashlib.sha256(), 0
         with (
-            _full_is_ours(),
+            full_disk_is_ours(),
             tempfile.NamedTemporaryFile(dir=self._incoming(), delete=False) as incoming,
         ):
             path = Path(incoming.name)
@@ -182,16 +182,6 @@ class Blobs:
             path.replace(target)
         else:
             self.files.put_file(str(path), self._path(key))
-
-
-@contextmanager
-def _full_is_ours() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {ENOSPC, EDQUOT}:
-            raise StorageFullError from error
-        raise
 
 
 @cache

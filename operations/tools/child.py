@@ -40,6 +40,7 @@ from operations.tools.job import (
 )
 from operations.tools.scratch import scratch_folder
 from store.errors import PapertrayError, ToolError, ToolKilledError, ToolTimeoutError
+from store.full_disk import full_disk_is_ours
 from store.settings import settings
 
 T = TypeVar("T")
@@ -84,6 +85,20 @@ async def in_child(
             job = Job(function, arguments, limits, dict(os.environ), folder)
             answer = await _converse(job, each_page)
     return _outcome(answer, function)
+
+
+async def in_thread(function: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+    """Call a function in a thread of this process, where a child would cost more than the work.
+
+    Args:
+        function: that works on nothing but data which Papertray wrote itself.
+        arguments: of it.
+
+    Raises:
+        StorageFullError: there is no room for a file that it writes.
+    """
+    with full_disk_is_ours():
+        return await asyncio.to_thread(function, *arguments)
 
 
 async def spread(work: Callable[[Item], Awaitable[None]], items: Sequence[Item]) -> None:

@@ -76,12 +76,15 @@ def is_blank_page(page: PageSigns, image: Path, max_ink_ratio: float) -> bool:
     return is_blank(opened(image, _BLANK_PIXELS), max_ink_ratio)
 
 
-def are_blank(words: Sequence[Path], images: Sequence[Path]) -> bool:
-    """Whether nothing is on any of some pages."""
-    return all(
-        is_blank_page(PageSigns.of_file(one), image, _MAX_INK_RATIO)
-        for one, image in zip(words, images, strict=True)
-    )
+def are_blank(words: Sequence[Sequence[Path]], images: Sequence[Sequence[Path]]) -> list[bool]:
+    """For each document whether nothing is on any of its pages."""
+    return [
+        all(
+            is_blank_page(PageSigns.of_file(one), image, _MAX_INK_RATIO)
+            for one, image in zip(*pages, strict=True)
+        )
+        for pages in zip(words, images, strict=True)
+    ]
 
 
 def opened(path: Path, long_side: int) -> Image.Image:

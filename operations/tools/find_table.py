@@ -34,6 +34,9 @@ _SUM: Final = re.compile(
 )
 """With what the lines under a table begin, and those that carry its sum to the next page."""
 
+_CARRIED: Final = re.compile(r"\bcarried|\bbertrag|.bertrag|\breport\b|transport", re.IGNORECASE)
+"""What the line says that carries a sum to the next page."""
+
 _CURRENCY = re.compile(CURRENCY, re.IGNORECASE)
 
 _MAX_HEADER_LINES = 3
@@ -123,6 +126,12 @@ class _Table:
         self._custom = custom
         self._typed = [c.name for c in part.columns if c.type not in _FREE]
         self._free = [c.name for c in part.columns if c.type in _FREE]
+        self._names = [
+            (" ".join(bare(word) for word in label.split()), -len(label), column.name)
+            for column in part.columns
+            for label in (column.labels or [column.title])
+        ]
+        """What a column may be called, bare; how long it is as it is written; and the column."""
 
     # The header
 
@@ -145,21 +154,21 @@ class _Table:
     def _anchors(self, segments: Sequence[Segment]) -> list[_Anchor]:
         of_cells = _cells_of([word for segment in segments for word in segment.words])
         cells = [_Anchor(around(w.box for w in words), None) for words in of_cells]
-        texts = [" ".join(bare(w.text) for w in words) for words in of_cells]
+        texts = [_plain(" ".join(bare(w.text) for w in words)) for words in of_cells]
         # The surest pairs of a cell and a column first.
         pairs = sorted(
             (
-                (_fit(text, label), -len(label), number, column.name)
+                (score, length, number, name)
                 for number, text in enumerate(texts)
-                for column in self._part.columns
-                for label in (column.labels or [column.title])
+                for wanted, length, name in self._names
+                if (score := _fit(text, wanted))
             ),
             reverse=True,
         )
         taken: dict[int, tuple[str, float]] = {}
         for score, _, number, name in pairs:
             used = {column for column, _ in taken.values()}
-            if score and number not in taken and name not in used:
+            if number not in taken and name not in used:
                 taken[number] = (name, score)
         return [
             _Anchor(cell.box, self._part.column(taken[number][0]), taken[number][1])
@@ -242,7 +251,7 @@ class _Table:
     def _carries(self, row: Row) -> bool:
         """Whether a sum is only carried to the next page."""
         said = " ".join(word.text for word in row.words)
-        return bool(re.search(r"(?i)\bcarried|\bbertrag|.bertrag|\breport\b|transport", said))
+        return bool(_CARRIED.search(said))
 
     def _is_readable(self, line: _Line, name: str) -> bool:
         column = self._part.column(name)
@@ -357,21 +366,22 @@ def _cells_of(words: Sequence[Word]) -> list[list[Word]]:
 
 
 @lru_cache(maxsize=16_384)
-def _fit(text: str, label: str) -> float:
+def _fit(text: str, wanted: str) -> float:
     """How well the words of a header are the name of a column, 0..1."""
-    wanted = " ".join(bare(word) for word in label.split())
-    text = _plain(text)
     if text == wanted:
         return 1.0
     score = min(alike(text, wanted), 0.99)
     if score:
         return score
     # `Unit price (EUR)` is a unit price.
+    if wanted not in text:
+        return 0.0
     said, asked = text.split(), wanted.split()
     is_part = any(said[n : n + len(asked)] == asked for n in range(len(said)))
     return 0.9 * len(asked) / len(said) if is_part and len(asked) * 3 >= len(said) else 0.0
 
 
+@lru_cache(maxsize=16_384)
 def _plain(text: str) -> str:
     """Without what stands beside the name of a column: its currency."""
     return " ".join(_CURRENCY.sub(" ", text).split()) or text

@@ -34,6 +34,10 @@ VAT_ID: Final = re.compile(
 """Those of the European Union, the United Kingdom, Norway and Switzerland."""
 
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
+_AT_SIGN = re.compile(r" ?@ ?")
+_VAT_ID_MARKS = re.compile(r"[\s\u00a0\u202f./-]")
+_PLAIN_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
+_PLAIN_VAT_ID = re.compile(r"(?:[A-Z]{2}|CHE)(?=.*\d)[A-Z0-9+*]{5,15}")
 _MAX_CHARACTERS = 100
 """None of them is longer; a phone number as people write it may nearly be."""
 
@@ -44,7 +48,7 @@ _MAX_SEARCHED = 20_000
 def read_email(text: str) -> str | None:
     """An address, its domain in lower case; None when it is none."""
     # OCR puts spaces around the sign, where no address has any.
-    plain = re.sub(r" ?@ ?", "@", text.strip().removeprefix("mailto:").strip("<>"))
+    plain = _AT_SIGN.sub("@", text.strip().removeprefix("mailto:").strip("<>"))
     if len(plain) > 254 or not EMAIL.fullmatch(plain):  # RFC 5321, 4.5.3.1.3
         return None
     name, _, domain = plain.rpartition("@")
@@ -82,15 +86,15 @@ def read_iban(text: str) -> str | None:
     """An IBAN without spaces, right or wrong; None when it does not look like one."""
     plain = _SPACES.sub("", text).replace("-", "").replace(".", "").upper()
     plain = plain.removeprefix("IBAN").lstrip(":")
-    return plain if re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", plain) else None
+    return plain if _PLAIN_IBAN.fullmatch(plain) else None
 
 
 def read_vat_id(text: str, country: str) -> str | None:
     """A VAT id without spaces, right or wrong; None when it does not look like one."""
-    plain = re.sub(r"[\s\u00a0\u202f./-]", "", text).upper()
+    plain = _VAT_ID_MARKS.sub("", text).upper()
     if country and plain[:1].isdigit():
         plain = ("EL" if country == "GR" else country) + plain
-    return plain if re.fullmatch(r"(?:[A-Z]{2}|CHE)(?=.*\d)[A-Z0-9+*]{5,15}", plain) else None
+    return plain if _PLAIN_VAT_ID.fullmatch(plain) else None
 
 
 def iban_fault(iban: str) -> str:

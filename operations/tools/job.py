@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 
 from store.errors import PapertrayError, StorageFullError, ToolKilledError
+from store.full_disk import is_full
 
 STATUS = struct.Struct("!i")
 """How the end of a child is told: as waitpid() has it."""
@@ -117,7 +118,7 @@ def _no_room(error: Exception, limits: Limits) -> PapertrayError | None:
     """What it means that a file could not be written to its end."""
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return ToolKilledError(limit="file size", limit_bytes=limits.file_bytes)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if is_full(error):
         return StorageFullError()
     return None
 

@@ -144,6 +144,11 @@ def _by(pattern: "re.Pattern[str]") -> Callable[[ValuePart, str], Iterator[tuple
     return lambda _, text: (found.span() for found in pattern.finditer(text))
 
 
+_WORD_END = re.compile(r"\s|$")
+_WITH_DIGIT = re.compile(r"\d\S*$")
+"""A text whose last word has a digit."""
+
+
 def _by_checksum(
     pattern: "re.Pattern[str]", read: Callable[[str], str | None], fault: Callable[[str], str]
 ) -> Callable[[ValuePart, str], Iterator[tuple[int, int]]]:
@@ -151,9 +156,9 @@ def _by_checksum(
 
     def spans(_: ValuePart, text: str) -> Iterator[tuple[int, int]]:
         for found in pattern.finditer(text):
-            ends = [space.start() for space in re.finditer(r"\s|$", found[0])][::-1]
+            ends = [space.start() for space in _WORD_END.finditer(found[0])][::-1]
             right = (end for end in ends if (it := read(found[0][:end])) and not fault(it))
-            with_digit = (end for end in ends if re.search(r"\d\S*$", found[0][:end]))
+            with_digit = (end for end in ends if _WITH_DIGIT.search(found[0][:end]))
             end = next(right, None) or next(with_digit, len(found[0]))
             yield found.start(), found.start() + end
 

@@ -42,6 +42,11 @@ _CURRENCY = re.compile(CURRENCY, re.IGNORECASE)
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
 _MINUS = re.compile(r"[\u2212\u2012\u2013]")
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*|[.,]\d+")
+_NO_DECIMALS = re.compile(r"(?<=\d)[.,][-\u2014]$")
+"""`12.-`, `12,-`"""
+
+_NEGATIVE = re.compile(r"\(.*\)|-.*|.*-|.*\bCR", re.IGNORECASE)
+_SIGNS_AROUND = re.compile(r"^[(+-]+|[)-]+$|\bCR$", re.IGNORECASE)
 _GROUP_MARKS = re.compile(r"(?<=\d)['\u2019 ](?=\d{3}(?!\d))")
 
 NUMBER = re.compile(
@@ -168,10 +173,10 @@ def read_number(
     """
     plain = _MINUS.sub("-", _SPACES.sub(" ", visible_text(text)).strip())
     currency = currency_of(plain) if is_money else None
-    plain = re.sub(r"%", "", _CURRENCY.sub("", plain)).strip()
-    plain = re.sub(r"(?<=\d)[.,][-\u2014]$", "", plain)  # 12.-  12,-
-    is_negative = bool(re.fullmatch(r"\(.*\)|-.*|.*-|.*\bCR", plain, re.IGNORECASE))
-    plain = re.sub(r"^[(+-]+|[)-]+$|\bCR$", "", plain.strip(), flags=re.IGNORECASE).strip(" -")
+    plain = _CURRENCY.sub("", plain).replace("%", "").strip()
+    plain = _NO_DECIMALS.sub("", plain)
+    is_negative = bool(_NEGATIVE.fullmatch(plain))
+    plain = _SIGNS_AROUND.sub("", plain.strip()).strip(" -")
     plain = _GROUP_MARKS.sub("", plain)
     if not _DIGITS.fullmatch(plain):
         return None
@@ -286,16 +291,25 @@ def custom_of(text: str) -> Custom:
     return Custom(_decimal_mark_of(text), _day_first_of(text), currency_of(text))
 
 
+_NO_PART_OF_NUMBERS = re.compile(r"[^\d.,]")
+
+
 def _decimal_mark_of(text: str) -> str | None:
     votes = {".": 0, ",": 0}
     for found in NUMBER.finditer(text):
-        digits = re.sub(r"[^\d.,]", "", found[0])
+        digits = _NO_PART_OF_NUMBERS.sub("", found[0])
         marks = [mark for mark in digits if mark in ".,"]
         if marks and len(digits) - digits.rfind(marks[-1]) == 3 and digits.count(marks[-1]) == 1:
             votes[marks[-1]] += 1
     if votes["."] == votes[","]:
         return None
     return max(votes, key=lambda mark: votes[mark])
+
+
+_UNITED_STATES = re.compile(r"\bUSD\b|\b[A-Z]{2} \d{5}(?:-\d{4})?\b")
+"""There the month comes first; their currency and ZIP codes tell them."""
+
+_EUROPE = re.compile(r"€|£|\b(?:EUR|GBP|CHF|VAT|IBAN)\b")
 
 
 def _day_first_of(text: str) -> bool | None:
@@ -305,7 +319,6 @@ def _day_first_of(text: str) -> bool | None:
             votes[int(found["a"]) > 12] += 1
     if votes[True] != votes[False]:
         return votes[True] > votes[False]
-    # The month comes first in the United States, whose currency and ZIP codes tell them.
-    if re.search(r"\bUSD\b|\b[A-Z]{2} \d{5}(?:-\d{4})?\b", text):
+    if _UNITED_STATES.search(text):
         return False
-    return True if re.search(r"€|£|\b(?:EUR|GBP|CHF|VAT|IBAN)\b", text) else None
+    return True if _EUROPE.search(text) else None
