@@ -52,7 +52,8 @@ from operations.tools.find_fields import find_fields
 from operations.validate_fields import check
 from store.fields import OCR, FieldValue, PageWords, Word
 from store.project_fields import FieldPart
-from store.project_file import DocumentTypePart, FilterPart, parse_project_file
+from store.project_file import DocumentTypePart, parse_project_file
+from store.project_sorting import FilterPart
 from tests.documents import scan
 from tests.invoice_layouts import LANGUAGES, LAYOUTS, PROJECT, invoice
 from tests.sorting_pages import FILLER, sample_of, write_pages

@@ -26,7 +26,8 @@ from store.errors import ConflictError, FieldsInvalidError, InputError, Unavaila
 from store.finding import documents_of, field_values
 from store.ids import now
 from store.models import Document, Task
-from store.project_file import UNKNOWN, Automation, ProjectFile, WhenReview
+from store.project_file import ProjectFile, WhenReview
+from store.project_sorting import UNKNOWN, Automation
 from store.settings import settings
 from store.states import Event, State
 

@@ -20,7 +20,8 @@ from store.database import database
 from store.errors import InputError, LimitExceededError
 from store.finding import documents_of
 from store.models import Document, File, Task
-from store.project_file import UNKNOWN, Automation, FilterPart, ProjectFile, WhenReview
+from store.project_file import ProjectFile, WhenReview
+from store.project_sorting import UNKNOWN, Automation, FilterPart
 from store.states import Event, State
 
 MAX_DOCUMENTS = 2000

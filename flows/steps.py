@@ -43,7 +43,8 @@ from store.fields import FieldValue
 from store.finding import documents_of, find_task
 from store.lifecycle import FINAL
 from store.models import Document, File, Page, Task
-from store.project_file import Automation, DocumentTypePart, ProjectFile
+from store.project_file import DocumentTypePart, ProjectFile
+from store.project_sorting import Automation
 from store.states import Event, State
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child, spread
 from operations.tools.find_segments import are_blank
-from store.project_file import FilterPart
+from store.project_sorting import FilterPart
 
 _DOCUMENTS_AT_ONCE = 16
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from operations.registry import Params, Result, operation, page_counter
 from operations.tools.child import in_child, spread
 from operations.tools.find_segments import Segment, marks_on, segments_of
-from store.project_file import SegmentBy, SegmentPart
+from store.project_sorting import SegmentBy, SegmentPart
 
 _PAGES_AT_ONCE = 16
 

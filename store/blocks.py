@@ -12,9 +12,11 @@ from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from store.project_fields import Part, named_twice
+from store.project_fields import Part, must_differ
 
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,99}$")]
 """The name of a block in the data, and of its column in a table."""
@@ -72,6 +74,17 @@ class BlockPart(Part):
     """What fits, in words that follow "must be"."""
     is_plain: ClassVar[bool] = True
     """Whether its value is written as text, else as JSON."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Each type is described by what its blocks are."""
+        schema = handler(core_schema)
+        whole = handler.resolve_ref_schema(schema)
+        if "type" in whole["properties"]:
+            whole["properties"]["type"]["description"] = whole["description"]
+        return schema
 
     @property
     def title(self) -> str:
@@ -336,8 +349,7 @@ class ChoosingBlock(BlockPart):
     @field_validator("options")
     @classmethod
     def _once(cls, options: list[OptionPart]) -> list[OptionPart]:
-        if twice := named_twice(option.id for option in options):
-            raise ValueError(f"option named twice: {', '.join(twice)}")
+        must_differ("option", [option.id for option in options], key="id")
         return options
 
     @property
@@ -436,8 +448,7 @@ class FormSequenceBlock(BlockPart):
     @field_validator("blocks")
     @classmethod
     def _once(cls, blocks: list[_InForm]) -> list[_InForm]:
-        if twice := named_twice(block.name for block in blocks):
-            raise ValueError(f"block named twice: {', '.join(twice)}")
+        must_differ("block", [block.name for block in blocks])
         return blocks
 
     def fault(self, value: Any) -> str:

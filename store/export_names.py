@@ -64,9 +64,9 @@ def check_template(template: str, single: Mapping[str, bool]) -> None:
             continue
         if name not in single:
             possible = ", ".join(f"`{one}`" for one in [*FACTS, *sorted(single)])
-            raise ValueError(f"export.name: there is no `{name}`; possible are {possible}")
+            raise ValueError(f"there is no `{name}`; possible are {possible}")
         if not single[name]:
-            raise ValueError(f"export.name: `{name}` is a list, which fits into no file name")
+            raise ValueError(f"`{name}` is a list, which fits into no file name")
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:

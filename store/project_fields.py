@@ -1,7 +1,6 @@
 """The fields of a project file: what is to be found, and what must hold of it."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -20,6 +19,7 @@ from pydantic import (
 
 from store.fields import ITEM, ROWS, FieldType
 from store.locales import is_known
+from store.yaml_source import PlacedError, instead
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 
@@ -30,7 +30,12 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
 
 
-def _compiles(pattern: str) -> str:
+def must_compile(pattern: str) -> str:
+    """A regular expression, as it was given.
+
+    Raises:
+        ValueError: it is none.
+    """
     # The engine that will run it: it knows more than `re`, and has a timeout.
     try:
         regex.compile(pattern)
@@ -44,7 +49,7 @@ def _as_text(value: Any) -> Any:
     return str(value) if is_plain else value
 
 
-Pattern = Annotated[str, Field(max_length=10_000), AfterValidator(_compiles)]
+Pattern = Annotated[str, Field(max_length=10_000), AfterValidator(must_compile)]
 """A regular expression of the `regex` library; may be empty."""
 
 Bound = Annotated[
@@ -69,9 +74,39 @@ Country = Annotated[str, Field(pattern=r"^([A-Z]{2})?$")]
 Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
 
 
-def named_twice(names: Iterable[str]) -> list[str]:
-    """The names that are there more than once."""
-    return sorted(name for name, count in Counter(names).items() if count > 1)
+def must_differ(what: str, names: Sequence[str], *place: int | str, key: str = "name") -> None:
+    """See that each has a name of its own.
+
+    Args:
+        what: the names are of.
+        names: in order.
+        place: keys that lead to the list of what they are of.
+        key: of the name in each.
+
+    Raises:
+        PlacedError: the first that has the name of one before.
+    """
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise PlacedError(
+                f"{what} named twice: {name}; give each a name of its own", *place, number, key
+            )
+
+
+def must_be_there(what: str, name: str, known: Sequence[str], *place: int | str) -> None:
+    """See that a name means something.
+
+    Args:
+        what: is named.
+        name: of it.
+        known: names that mean something.
+        place: keys that lead to the name.
+
+    Raises:
+        PlacedError: it means nothing.
+    """
+    if name not in known:
+        raise PlacedError(f"there is no {what} `{name}`; {instead(name, known)}", *place)
 
 
 def handed_down(value: Any, key: str, children: str) -> Any:
@@ -116,9 +151,13 @@ class RegionPart(Part):
     page: int | None = None
     """1 is the first page of the document, -1 the last; omitted: any."""
     left: float = Field(default=0, ge=0, le=1)
+    """Where it begins across the page: 0 at its left edge, 1 at its right."""
     top: float = Field(default=0, ge=0, le=1)
+    """Where it begins down the page: 0 at its top, 1 at its bottom."""
     right: float = Field(default=1, ge=0, le=1)
+    """Where it ends across the page."""
     bottom: float = Field(default=1, ge=0, le=1)
+    """Where it ends down the page."""
 
     @model_validator(mode="after")
     def _has_an_area(self) -> "RegionPart":
@@ -291,13 +330,13 @@ class FieldPart(ValuePart):
         if not self.columns:
             raise ValueError("a table needs `columns`")
         names = [column.name for column in self.columns]
-        if twice := named_twice(names):
-            raise ValueError(f"column named twice: {', '.join(twice)}")
-        asked = {name for one in self.products for name in (*one.factors, one.product)}
-        if unknown := sorted((asked | set(self.unique)) - set(names)):
-            raise ValueError(
-                f"`products` or `unique` names columns that are not there: {', '.join(unknown)}"
-            )
+        must_differ("column", names, "columns")
+        for number, one in enumerate(self.products):
+            for n, factor in enumerate(one.factors):
+                must_be_there("column", factor, names, "products", number, "factors", n)
+            must_be_there("column", one.product, names, "products", number, "product")
+        for number, name in enumerate(self.unique):
+            must_be_there("column", name, names, "unique", number)
 
     def column(self, name: str) -> ColumnPart | None:
         """The column of that name."""
@@ -338,17 +377,16 @@ def check_names(fields: Sequence[FieldPart], sums: Sequence[SumPart]) -> None:
         ValueError: which one does not.
     """
     names = [field.name for field in fields]
-    if twice := named_twice(names):
-        raise ValueError(f"field named twice: {', '.join(twice)}")
-    cells = {f"{field.name}.{column.name}" for field in fields for column in field.columns}
-    for sum_ in sums:
-        if unknown := sorted({*sum_.parts, sum_.total} - set(names) - cells):
-            raise ValueError(f"sums names fields that are not there: {', '.join(unknown)}")
-    for field in fields:
-        if field.required_when and field.required_when.field not in names:
-            raise ValueError(
-                f"required_when of {field.name} names a field that is not there:"
-                f" {field.required_when.field}"
+    must_differ("field", names, "fields")
+    cells = [f"{field.name}.{column.name}" for field in fields for column in field.columns]
+    for number, one in enumerate(sums):
+        for n, part in enumerate(one.parts):
+            must_be_there("field", part, [*names, *cells], "sums", number, "parts", n)
+        must_be_there("field", one.total, names, "sums", number, "total")
+    for number, field in enumerate(fields):
+        if (condition := field.required_when) is not None:
+            must_be_there(
+                "field", condition.field, names, "fields", number, "required_when", "field"
             )
 
 

@@ -1,15 +1,13 @@
 """The project file: YAML that says what happens to the documents of a project."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
-import regex
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
@@ -35,17 +33,25 @@ from store.project_fields import (
     SumPart,
     check_names,
     handed_down,
-    named_twice,
+    must_be_there,
+    must_differ,
 )
 from store.project_limits import LimitsPart
+from store.project_sorting import (
+    UNKNOWN,
+    Automation,
+    ClassifyPart,
+    FilterPart,
+    GroupPart,
+    Pattern,
+    SegmentPart,
+    TypeName,
+)
 from store.templates import Templates
-from store.yaml_source import YamlSource, YamlSourceError
+from store.yaml_source import PlacedError, YamlSource, YamlSourceError
 
 VERSION: Final = 1
 """Of the form of project files."""
-
-UNKNOWN: Final = "unknown"
-"""The type of a document that is of none of the project's types."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -65,24 +71,6 @@ Duration = Annotated[
         {"type": ["string", "number"], "examples": ["30m", "12h", "14d"]}, mode="validation"
     ),
 ]
-
-Threshold = Annotated[float, Field(ge=0, le=1)]
-"""0..1: what is less sure is looked at by a person."""
-
-TypeName = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$")]
-"""What documents are called in the data."""
-
-
-def _compiling(pattern: str) -> str:
-    try:
-        regex.compile(pattern)
-    except (regex.error, RecursionError) as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    return pattern
-
-
-Pattern = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_compiling)]
-"""A regular expression of the `regex` library."""
 
 _Weight = Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
 
@@ -120,84 +108,6 @@ class ReadPart(Part):
     """Tesseract's names of the languages on the pages."""
     dpi: int = Field(default=300, ge=72, le=600)
     """Dots per inch of the page images."""
-
-
-class Automation(StrEnum):
-    """How far the machine goes in a step."""
-
-    NONE = "none"  #: the step is a person's
-    PREDICT = "predict"  #: the machine proposes, a person always looks
-    PROCESS = "process"  #: what is sure enough goes on without a person
-
-
-class SegmentBy(StrEnum):
-    """By what the documents of a file are told apart."""
-
-    BARCODE = "barcode"
-    BLANK_PAGE = "blank_page"
-    FIRST_PAGE = "first_page"
-    PAGE_COUNT = "page_count"
-
-
-class SegmentPart(Part):
-    """How a file is cut into documents."""
-
-    by: SegmentBy
-    """barcode, blank_page: pages that were put between; first_page: what stands on the first page
-    of each; page_count: so many pages each."""
-    automation: Automation = Automation.PROCESS
-    """none: a person cuts; predict: a person always looks; process: only where it is not sure."""
-    confidence_threshold: Threshold = 0.7
-    """A person looks at what is less sure than this."""
-    barcode_text: str = Field(default="", max_length=1000)
-    """by barcode: what it says, the whole of it; any will do when empty."""
-    separator_page: Literal["drop", "first", "last"] = "drop"
-    """by barcode or blank_page: drop: leave it out; first: it begins the document behind it; last:
-    it ends the one before."""
-    max_ink_ratio: float = Field(default=0.0002, ge=0, le=1)
-    """by blank_page: how much of such a page may be dark, for specks of dust."""
-    first_page_patterns: list[Pattern] = Field(default=[], max_length=100)
-    """by first_page: regular expressions; a page on which one of them is found begins a
-    document."""
-    page_count: int | None = Field(default=None, ge=1, le=10_000)
-    """by page_count: how many pages each document has."""
-
-    @model_validator(mode="after")
-    def _each_has_an_effect(self) -> "SegmentPart":
-        for key, kinds in _KEYS_OF.items():
-            if key in self.model_fields_set and self.by not in kinds:
-                raise ValueError(
-                    f"`{key}` is without effect where `by` is {self.by.value}; leave it out"
-                )
-        for key, kind in _NEEDED_BY.items():
-            if self.by is kind and not getattr(self, key):
-                raise ValueError(f"`by: {kind.value}` needs `{key}`")
-        return self
-
-
-_KEYS_OF: Final[Mapping[str, frozenset[SegmentBy]]] = {
-    "barcode_text": frozenset({SegmentBy.BARCODE}),
-    "separator_page": frozenset({SegmentBy.BARCODE, SegmentBy.BLANK_PAGE}),
-    "max_ink_ratio": frozenset({SegmentBy.BLANK_PAGE}),
-    "first_page_patterns": frozenset({SegmentBy.FIRST_PAGE}),
-    "page_count": frozenset({SegmentBy.PAGE_COUNT}),
-}
-_NEEDED_BY: Final[Mapping[str, SegmentBy]] = {
-    "first_page_patterns": SegmentBy.FIRST_PAGE,
-    "page_count": SegmentBy.PAGE_COUNT,
-}
-
-
-class ClassifyPart(Part):
-    """How the type of a document is found out."""
-
-    automation: Automation = Automation.PROCESS
-    """none: a person says it; predict: a person always looks; process: only where it is not
-    sure."""
-    confidence_threshold: Threshold = 0.7
-    """A person looks at what is less sure than this."""
-    unknown: Literal["review", "keep"] = "review"
-    """Of documents of no type: review: a person looks; keep: they go on without fields."""
 
 
 class FieldsPart(Part):
@@ -261,36 +171,6 @@ class ExtractPart(Part):
     templates: Templates = Field(default=[])
     """Templates of invoice2data, or the folder in which they are, seen from this file: what one
     finds goes before what is found otherwise. Fields name what they take by `template_field`."""
-
-
-class GroupPart(Part):
-    """Which documents of a file belong together."""
-
-    by: Name
-    """Name of the field by whose value; documents without it stay alone."""
-    automation: Literal[Automation.PREDICT, Automation.PROCESS] = Automation.PROCESS
-    """predict: a person always looks; process: only where the value is not sure."""
-
-
-class FilterPart(Part):
-    """What is taken out: a task of which nothing is left ends as filtered."""
-
-    blank: bool = False
-    """Documents with nothing on their pages."""
-    duplicates: bool = False
-    """Files whose very bytes came to this project before."""
-    document_types: list[TypeName] = Field(default=[], max_length=100)
-    """Where it is given, documents of all other types."""
-    min_pages: int = Field(default=1, ge=1)
-    """Documents with fewer pages."""
-    max_pages: int | None = Field(default=None, ge=1)
-    """Documents with more pages."""
-
-    @model_validator(mode="after")
-    def _lets_something_through(self) -> "FilterPart":
-        if self.max_pages is not None and self.max_pages < self.min_pages:
-            raise ValueError("`max_pages` is less than `min_pages`: that filters everything")
-        return self
 
 
 class WhenReview(StrEnum):
@@ -387,13 +267,17 @@ class ProjectFile(FieldsPart):
     names_outside: bool = False
     """Show task names in Prefect, where everybody who opens its UI reads them."""
     read: ReadPart = ReadPart()
+    """How pages are read: by their text layer or by OCR, in which languages."""
     segment: SegmentPart | None = None
     """How a file is cut into documents; omitted: it is one."""
     classify: ClassifyPart = ClassifyPart()
+    """How the type of a document is found out, where there are several."""
     extract: ExtractPart = ExtractPart()
+    """How fields are found: how far without a person, and by which templates."""
     group: GroupPart | None = None
     """Which documents of a file belong together."""
     filter: FilterPart = FilterPart()
+    """Which documents are taken out; a task of which nothing is left ends as filtered."""
     fields: list[FieldPart] = Field(default=[])
     """What is to be found, where all documents are of one type."""
     sums: list[SumPart] = Field(default=[])
@@ -403,11 +287,15 @@ class ProjectFile(FieldsPart):
     blocks: list[Block] = Field(default=[], max_length=200)
     """What a person sees and fills in, where tasks have data and no file."""
     review: ReviewPart = ReviewPart()
+    """When a person looks at a task, and how long it waits for one."""
     export: ExportPart = ExportPart()
+    """What a finished task leaves with: which files, what they are called, where they get to."""
     limits: LimitsPart = LimitsPart()
+    """Which files are refused: by their size, their pages, or their type."""
     report_hook: str = Field(default="", max_length=2048)
     """Address that is told when somebody reports a task, while they wait: `https://...`."""
     retention: RetentionPart = RetentionPart()
+    """How long the data of a task is kept once it has ended, and how long its record."""
     timeout: Duration = timedelta(days=30)
     """How long a task may take, waiting included."""
 
@@ -420,44 +308,47 @@ class ProjectFile(FieldsPart):
                 " `blocks` (tasks of data without a file)"
             )
         if len(kinds) > 1:
-            raise ValueError(f"give only one of {' and '.join(f'`{kind}`' for kind in kinds)}")
+            said = " and ".join(f"`{kind}`" for kind in kinds)
+            raise PlacedError(f"give only one of {said}", kinds[-1])
         if self.blocks and (idle := sorted(_OF_FILES & self.model_fields_set)):
-            raise ValueError(f"without effect on `blocks`, leave out: {', '.join(idle)}")
+            raise PlacedError(f"without effect on `blocks`, leave out: {', '.join(idle)}", idle[0])
         if self.document_types and (idle := sorted(_OF_ONE_TYPE & self.model_fields_set)):
-            raise ValueError(f"belongs into each of `document_types`: {', '.join(idle)}")
+            raise PlacedError(f"belongs into each of `document_types`: {', '.join(idle)}", idle[0])
         return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> "ProjectFile":
-        for what, names in (
-            ("document type", [one.name for one in self.document_types]),
-            ("block", [block.name for block in self.blocks]),
-        ):
-            if twice := named_twice(names):
-                raise ValueError(f"{what} named twice: {', '.join(twice)}")
-        types = self.types
-        known = {one.name for one in types} | {UNKNOWN}
-        if unknown := sorted(set(self.filter.document_types) - known):
-            raise ValueError(f"filter names types that are not there: {', '.join(unknown)}")
-        if self.group and all(one.field(self.group.by) is None for one in types):
-            raise ValueError(f"group names a field that no document has: {self.group.by}")
+        must_differ("document type", [one.name for one in self.document_types], "document_types")
+        must_differ("block", [block.name for block in self.blocks], "blocks")
+        known = [*(one.name for one in self.types), UNKNOWN]
+        for number, name in enumerate(self.filter.document_types):
+            must_be_there("document type", name, known, "filter", "document_types", number)
+        if self.group:
+            fields = dict.fromkeys(field.name for one in self.types for field in one.fields)
+            must_be_there("field", self.group.by, list(fields), "group", "by")
         return self
 
     @model_validator(mode="after")
     def _exports_what_there_is(self) -> "ProjectFile":
         if self.blocks and "pdf" in self.export.formats:
-            raise ValueError("data has no pages: leave `pdf` out of the formats of `export`")
+            raise PlacedError(
+                "data has no pages: leave `pdf` out of the formats of `export`", "export", "formats"
+            )
         single = {field.name: field.type not in ROWS for one in self.types for field in one.fields}
         single |= {block.name: block.is_plain for block in self.blocks}
-        check_template(self.export.name, single)
+        try:
+            check_template(self.export.name, single)
+        except ValueError as error:
+            raise PlacedError(str(error), "export", "name") from None
         return self
 
     @model_validator(mode="after")
     def _leaves_no_name(self) -> "ProjectFile":
         if self.names_outside and self.retention.data == timedelta(0):
-            raise ValueError(
+            raise PlacedError(
                 "`names_outside` and `retention: {data: final}` contradict each other: Prefect"
-                " keeps the names of runs in its events; leave one of them out"
+                " keeps the names of runs in its events; leave one of them out",
+                "names_outside",
             )
         return self
 
@@ -475,15 +366,20 @@ class ProjectFile(FieldsPart):
                 key for key, part in parts.items() if part and part.automation != Automation.PROCESS
             ]
             if asking:
-                raise ValueError(
+                raise PlacedError(
                     f"`review: never`, and yet a person is asked by the automation of"
-                    f" {', '.join(asking)}: make it `process`"
+                    f" {', '.join(asking)}: make it `process`",
+                    asking[0],
+                    "automation",
                 )
-        for one in self.document_types if self.classify.automation != Automation.NONE else []:
-            if not one.keywords and not one.patterns and len(self.document_types) > 1:
-                raise ValueError(
+        is_told = self.classify.automation == Automation.NONE or len(self.document_types) == 1
+        for number, one in enumerate(self.document_types):
+            if not is_told and not one.keywords and not one.patterns:
+                raise PlacedError(
                     f"the document type {one.name} needs `keywords` or `patterns`, else it is"
-                    " never recognised (or `classify: {automation: none}`)"
+                    " never recognised (or `classify: {automation: none}`)",
+                    "document_types",
+                    number,
                 )
         return self
 

@@ -27,6 +27,15 @@ class YamlSourceError(ValueError):
         self.line = line
 
 
+class PlacedError(ValueError):
+    """A part of what was sent is wrong, which only what is around it can tell."""
+
+    def __init__(self, reason: str, *place: int | str):
+        """Say why, and the keys that lead to the part from what is judged."""
+        super().__init__(reason)
+        self.place = place
+
+
 class YamlSource:
     """A mapping written in YAML."""
 
@@ -80,13 +89,15 @@ class YamlSource:
         """What is wrong, where, and what would be right.
 
         Args:
-            found: one of Pydantic's errors.
+            found: one of Pydantic's errors; a PlacedError in it says where.
             schema: JSON Schema of what was expected.
 
         Returns:
             `line` (1-based), `key` (`fields.1.type`) and `message`.
         """
-        path, keys = _place(found["loc"], schema)
+        cause = found.get("ctx", {}).get("error")
+        within = cause.place if isinstance(cause, PlacedError) else ()
+        path, keys = _place((*found["loc"], *within), schema)
         return {
             "line": self._line(path),
             "key": ".".join(map(str, path)),
@@ -219,7 +230,7 @@ def _message(found: Mapping[str, Any], keys: Sequence[str]) -> str:
     given = found.get("input")
     match found["type"]:
         case "extra_forbidden":
-            return f"there is no such key here; {_instead(str(found['loc'][-1]), keys)}"
+            return f"there is no such key here; {instead(str(found['loc'][-1]), keys)}"
         case "missing":
             return "this key is required"
         case "literal_error" | "enum" | "union_tag_invalid":
@@ -227,7 +238,7 @@ def _message(found: Mapping[str, Any], keys: Sequence[str]) -> str:
             expected = str(context.get("expected") or context.get("expected_tags", ""))
             allowed = [one.strip(" '") for one in expected.replace(" or ", ", ").split(",")]
             meant = str(given.get("type", "") if isinstance(given, dict) else given)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]  # of any YAML
-            return f"{_shown(meant)} is not possible; {_instead(meant, allowed)}"
+            return f"{_shown(meant)} is not possible; {instead(meant, allowed)}"
         case "union_tag_not_found":
             return "the key `type` is required"
         case "time_delta_parsing" | "time_delta_type":
@@ -242,7 +253,8 @@ def _message(found: Mapping[str, Any], keys: Sequence[str]) -> str:
             return text if text[:1].islower() else f"{text[:1].lower()}{text[1:]}"
 
 
-def _instead(meant: str, allowed: Sequence[str]) -> str:
+def instead(meant: str, allowed: Sequence[str]) -> str:
+    """What is possible in the place of what was said, the likeliest first."""
     close = get_close_matches(meant, allowed, n=1)
     hint = f"did you mean `{close[0]}`? " if close else ""
     return f"{hint}possible are {', '.join(f'`{one}`' for one in allowed) or 'none'}"

@@ -9,7 +9,8 @@ from store import models
 from store.fields import Box, FieldType
 from store.finding import field_values
 from store.ids import short_of
-from store.project_file import UNKNOWN, DocumentTypePart, ProjectFile
+from store.project_file import DocumentTypePart, ProjectFile
+from store.project_sorting import UNKNOWN
 
 
 class SpecifiedPage(Shape):

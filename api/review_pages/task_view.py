@@ -35,7 +35,8 @@ from store.finding import documents_of, field_values, find_task, project_file_of
 from store.lifecycle import FINAL, LIFECYCLE, WAITING
 from store.models import Document, File, Page, Project, Task
 from store.project_fields import FieldPart
-from store.project_file import UNKNOWN, ProjectFile
+from store.project_file import ProjectFile
+from store.project_sorting import UNKNOWN
 from store.states import Event, State
 
 LONG_TEXT_CHARACTERS = 60

@@ -28,7 +28,8 @@ from store.finding import (
 from store.ids import now
 from store.lifecycle import advance
 from store.models import Document, OutboxKind, Page, Task
-from store.project_file import UNKNOWN, ProjectFile
+from store.project_file import ProjectFile
+from store.project_sorting import UNKNOWN
 from store.states import Event
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operations.tools.job import page_done
 from operations.tools.page_signs import PageSigns
 from operations.tools.separators import documents_between, has_barcode, is_blank
-from store.project_file import SegmentBy, SegmentPart
+from store.project_sorting import SegmentBy, SegmentPart
 
 _BLANK_PIXELS = 1200
 _BARCODE_PIXELS = 2400

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from operations.tools.job import page_done
 from operations.tools.page_signs import PageSigns
-from store.project_file import UNKNOWN, DocumentTypePart
+from store.project_file import DocumentTypePart
+from store.project_sorting import UNKNOWN
 
 _LATER_PAGE = 0.5
 """What a document is says its first page; what its others say counts less."""

@@ -1,6 +1,8 @@
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -79,13 +81,13 @@ def test_what_cannot_be_kept_is_said(said: str, message: str) -> None:
             "fields.1.type",
             "money",
         ),
-        ("name: net", "name: number", 2, "", "field named twice: number"),
+        ("name: net", "name: number", 6, "fields.1.name", "field named twice: number"),
         ('"Total (.*)"', '"Total ("', 11, "fields.2.pattern", "not a regular expression"),
         ("timeout: 12h", "timeout: soon", 16, "review.timeout", "duration"),
         ("timeout: 12h", "timeout: 0h", 16, "review.timeout", "greater than"),
         ("  timeout: 12h", "  tiemout: 12h", 16, "review.tiemout", "did you mean `timeout`?"),
         ("labels: [Invoice No]", "labels: []", 3, "fields.0", "never found"),
-        ("parts: [net]", "parts: [nett]", 1, "", "not there: nett"),
+        ("parts: [net]", "parts: [nett]", 13, "sums.0.parts.0", "`nett`; did you mean `net`?"),
         ("name: invoices", "name: In Voices", 1, "name", "pattern"),
         ("name: invoices\n", "", 1, "name", "required"),
     ],
@@ -99,8 +101,7 @@ def test_what_is_wrong_is_told_with_line_and_key(
     problem = caught.value.details["problems"][0]
     assert problem["key"].startswith(key)
     assert message in problem["message"]
-    if key:
-        assert problem["line"] == line
+    assert problem["line"] == line
 
 
 def problem_of(source: str) -> tuple[int, str, str]:
@@ -126,13 +127,18 @@ def test_a_file_without_the_newer_keys_is_read_as_before() -> None:
         ("review: alwas", 18, "", "the key `review` is there twice"),
         ("segment: {by: page_cuont}", 18, "segment.by", "did you mean `page_count`?"),
         ("segment: {by: page_count}", 18, "segment", "needs `page_count`"),
-        ("segment: {by: barcode, page_count: 2}", 18, "segment", "without effect"),
-        ("filter: {min_pages: 3, max_pages: 2}", 18, "filter", "filters everything"),
-        ("filter: {document_types: [bill]}", 1, "", "types that are not there: bill"),
-        ("group: {by: colour}", 1, "", "a field that no document has: colour"),
+        ("segment: {by: barcode, page_count: 2}", 18, "segment.page_count", "without effect"),
+        ("filter: {min_pages: 3, max_pages: 2}", 18, "filter.max_pages", "filters everything"),
+        (
+            "filter: {document_types: [bill]}",
+            18,
+            "filter.document_types.0",
+            "no document type `bill`",
+        ),
+        ("group: {by: totl}", 18, "group.by", "there is no field `totl`; did you mean `total`?"),
         ("blocks: [{name: a, type: txt}]", 18, "blocks.0", "did you mean `text`?"),
         ("blocks: [{name: a, type: text, requred: 1}]", 18, "blocks.0.requred", "`required`?"),
-        ("blocks: [{name: a, type: text}]", 1, "", "give only one of"),
+        ("blocks: [{name: a, type: text}]", 18, "blocks", "give only one of"),
         ("document_types: [{name: unknown}]", 18, "document_types.0.name", "take another"),
         ("classify: {confidence_threshold: 2}", 18, "classify.confidence_threshold", "less than"),
         ("extract: {automation: predct}", 18, "extract.automation", "did you mean `predict`?"),
@@ -142,7 +148,7 @@ def test_a_file_without_the_newer_keys_is_read_as_before() -> None:
         ("a: &a [*a]", 18, "", "an alias stands inside of what it names"),
         ("export: {to: a, pickup: true}", 18, "export", "not both"),
         ("export: {name: 'a/{task}'}", 18, "export.name", "no file name can have this in it: /"),
-        ("export: {name: '{totl}'}", 1, "", "there is no `totl`; possible are `task`"),
+        ("export: {name: '{totl}'}", 18, "export.name", "no `totl`; possible are `task`"),
         ("export: {csv_rows: line_items}", 18, "export.csv_rows", "did you mean `line_item`?"),
         ("limits: {max_file_size: large}", 18, "limits.max_file_size", "integer"),
         ("limits: {file_types: [doc]}", 18, "limits.file_types.0", "possible are `pdf`"),
@@ -153,6 +159,49 @@ def test_what_would_be_right_is_told(more: str, line: int, key: str, message: st
     assert found[1].startswith(key)
     assert message in found[2]
     assert found[0] == line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "message"),
+    [
+        ("name: price", "name: amount", 9, "fields.0.columns.1.name", "column named twice: amount"),
+        ("product: amount", "product: sum", 11, "fields.0.products.0.product", "no column `sum`"),
+        ("[amount, amount]", "[amount, prise]", 11, "fields.0.products.0.factors.1", "`price`?"),
+        ("unique: [price]", "unique: [prices]", 12, "fields.0.unique.0", "did you mean `price`?"),
+        ("field: lines", "field: rows", 15, "fields.1.required_when.field", "no field `rows`"),
+        ("parts: [lines.amount]", "parts: [lines.sum]", 17, "sums.0.parts.0", "`lines.amount`"),
+        ("total: total}", "total: all}", 17, "sums.0.total", "there is no field `all`"),
+    ],
+)
+def test_what_a_name_means_that_is_not_there_is_told_where_it_stands(
+    old: str, new: str, line: int, key: str, message: str
+) -> None:
+    assert old in LINES
+    assert parse_project_file(LINES)
+    found = problem_of(LINES.replace(old, new))
+    assert found[:2] == (line, key)
+    assert message in found[2]
+
+
+LINES = """\
+name: orders
+
+fields:
+  - name: lines
+    type: table
+    columns:
+      - name: amount
+        type: money
+      - name: price
+        type: money
+    products: [{factors: [amount, amount], product: amount}]
+    unique: [price]
+  - name: total
+    labels: [Total]
+    required_when: {field: lines}
+sums:
+  - {parts: [lines.amount], total: total}
+"""
 
 
 @pytest.mark.parametrize(
@@ -195,6 +244,23 @@ def test_the_schema_and_we_agree_on_the_shipped_files(path: Path) -> None:
     validator.validate(content)
     for wrong in ({**content, "colour": 1}, {**content, "review": "perhaps"}, {"version": 1}):
         assert list(validator.iter_errors(wrong))
+
+
+def undescribed(node: Any, path: str = "$") -> Iterator[str]:
+    """The keys of a JSON Schema of which nothing is said."""
+    if isinstance(node, list):
+        for member in node:
+            yield from undescribed(member, path)
+    elif isinstance(node, dict):
+        for key, child in node.get("properties", {}).items():
+            if not child.get("description"):
+                yield f"{path}.{key}"
+        for key, child in node.items():
+            yield from undescribed(child, f"{path}.{key}")
+
+
+def test_an_editor_has_something_to_say_of_each_key() -> None:
+    assert list(undescribed(project_schema())) == []
 
 
 def test_the_schema_in_the_docs_is_the_one_of_the_code() -> None:
