@@ -1,17 +1,20 @@
 """How much went through each queue, how long it took, and how right it was."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, extract, func
+from sqlalchemy import ColumnElement, Select, and_, case, extract, func, or_
 from sqlmodel import col
 
 from store.access import Caller, visible
 from store.database import database
+from store.finding import projects_of
 from store.models import Project, Task
+from store.project_file import parse_project_file
 from store.states import State
 
 
@@ -30,6 +33,10 @@ class QueueMetrics:
     """Discarded, filtered, failed, timed out, canceled."""
     waiting: int
     """Tasks that wait for a person now, whenever they were made."""
+    waiting_since: datetime | None
+    """Since when the one of them waits that waits longest; None: there are none."""
+    straight_through: float | None
+    """0..1: of those that were completed, how many nobody had to decide; None: none were."""
     handling_seconds: float | None
     """Mean time that people held those on which they decided; None: there were none."""
     turnaround_seconds: float | None
@@ -54,28 +61,30 @@ async def queue_metrics(
     made = _within(col(Task.created_at), since, until)
     ended = _within(col(Task.finished_at), since, until)
     decided = and_(ended, col(Task.decided_by).is_not(None))
+    completed = and_(ended, col(Task.state) == State.COMPLETED)
+    waits = col(Task.state) == State.IN_REVIEW
     counts = {
         "created": _count(made),
-        "completed": _count(and_(ended, col(Task.state) == State.COMPLETED)),
+        "completed": _count(completed),
         "decided": _count(decided),
         "ended_otherwise": _count(and_(ended, col(Task.state) != State.COMPLETED)),
-        "waiting": _count(col(Task.state) == State.IN_REVIEW),
+        "waiting": _count(waits),
+        "waiting_since": func.min(case((waits, col(Task.review_since)))),
+        "straight_through": func.avg(
+            case((completed, case((col(Task.decided_by).is_(None), 1.0), else_=0.0)))
+        ),
         "handling_seconds": func.avg(case((decided, col(Task.handling_seconds)))),
         "turnaround_seconds": func.avg(
             case((ended, seconds_between(Task.created_at, Task.finished_at)))
         ),
-        "audited": _count(and_(ended, col(Task.is_correct).is_not(None))),
-        "accuracy": func.avg(
-            case((and_(ended, col(Task.is_correct).is_not(None)), case((_right(), 1.0), else_=0.0)))
-        ),
+        **_audits(ended),
     }
     projects = visible(Project, caller).order_by(col(Project.name))
-    tasks = visible(Task, caller).where(col(Task.project_id).is_not(None))
     if project_id is not None:
         projects = projects.where(col(Project.id) == project_id)
-        tasks = tasks.where(col(Task.project_id) == project_id)
     sums = (
-        tasks.where(made | ended | (col(Task.state) == State.IN_REVIEW))
+        _of_project(caller, project_id)
+        .where(made | ended | (col(Task.state) == State.IN_REVIEW))
         .with_only_columns(
             col(Task.project_id), *(value.label(name) for name, value in counts.items())
         )
@@ -89,7 +98,7 @@ async def queue_metrics(
 
 
 _COUNTED: Final = ("created", "completed", "decided", "ended_otherwise", "waiting", "audited")
-_MEANS: Final = ("handling_seconds", "turnaround_seconds", "accuracy")
+_MEANS: Final = ("handling_seconds", "turnaround_seconds", "accuracy", "straight_through")
 
 
 def _facts(row: Any) -> dict[str, Any]:
@@ -99,7 +108,156 @@ def _facts(row: Any) -> dict[str, Any]:
     for name in _MEANS:
         mean = row.get(name)
         found[name] = None if mean is None else float(mean)
-    return found
+    return {**found, "waiting_since": _aware(row.get("waiting_since"))}
+
+
+@dataclass(frozen=True)
+class PersonMetrics:
+    """Somebody who decides, in a span of time."""
+
+    actor: str
+    decided: int
+    """Tasks that ended, and on which this was the last to decide."""
+    handling_seconds: float | None
+    """Mean time that people held those."""
+    audited: int
+    """Of those, how many were judged."""
+    accuracy: float | None
+    """0..1: of these, how many were decided right; None: none were judged."""
+
+
+async def person_metrics(
+    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
+) -> Sequence[PersonMetrics]:
+    """The metrics of all who decided, who decided most first; the arguments are as above."""
+    ended = _within(col(Task.finished_at), since, until)
+    columns = {
+        "actor": col(Task.decided_by),
+        "decided": func.count(),
+        "handling_seconds": func.avg(col(Task.handling_seconds)),
+        **_audits(ended),
+    }
+    query = _of_project(caller, project_id).where(ended, col(Task.decided_by).is_not(None))
+    sums = query.with_only_columns(*(value.label(name) for name, value in columns.items()))
+    ordered = sums.group_by(col(Task.decided_by)).order_by(func.count().desc())
+    async with database().reading() as session:
+        rows = (await session.execute(ordered)).mappings().all()
+    return [
+        PersonMetrics(
+            actor=str(row["actor"]),
+            decided=int(row["decided"]),
+            handling_seconds=row["handling_seconds"],
+            audited=int(row["audited"] or 0),
+            accuracy=row["accuracy"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True)
+class DayMetrics:
+    """What happened on one day, in UTC."""
+
+    day: date
+    ended: int
+    """Tasks that ended."""
+    straight_through: int
+    """Of those, the completed ones that nobody had to decide."""
+    turnaround_seconds: float
+    """Mean time from when they were made to their end."""
+
+
+async def day_metrics(
+    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
+) -> Sequence[DayMetrics]:
+    """The days on which tasks ended, in order; the arguments are as above."""
+    day = func.date(col(Task.finished_at))
+    untouched = and_(col(Task.state) == State.COMPLETED, col(Task.decided_by).is_(None))
+    query = _of_project(caller, project_id).where(_within(col(Task.finished_at), since, until))
+    sums = query.with_only_columns(
+        day,
+        func.count(),
+        _count(untouched),
+        func.avg(seconds_between(Task.created_at, Task.finished_at)),
+    )
+    async with database().reading() as session:
+        rows = (await session.execute(sums.group_by(day).order_by(day))).tuples().all()
+    return [
+        DayMetrics(
+            # SQLite gives text.
+            date.fromisoformat(when) if isinstance(when, str) else when,
+            int(count),
+            int(alone),
+            float(seconds),
+        )
+        for when, count, alone, seconds in rows
+    ]
+
+
+@dataclass(frozen=True)
+class FieldMetrics:
+    """A field of a project, in a span of time."""
+
+    project: str
+    field: str
+    audited: int
+    """Decided tasks of which it is known whether the field was right."""
+    accuracy: float
+    """0..1: of these, how many had it right."""
+
+
+MOST_AUDITS: Final = 10_000
+"""Of the newest so many it is counted which fields are wrong."""
+
+
+async def field_metrics(
+    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
+) -> Sequence[FieldMetrics]:
+    """How right the fields were that audits looked at, the worst first; arguments as above."""
+    ended = _within(col(Task.finished_at), since, until)
+    known = or_(_right(), col(Task.wrong_fields).is_not(None))
+    query = _of_project(caller, project_id).where(ended, col(Task.is_correct).is_not(None), known)
+    newest = query.order_by(col(Task.finished_at).desc()).limit(MOST_AUDITS)
+    judged: Counter[UUID] = Counter()
+    wrong: Counter[tuple[UUID, str]] = Counter()
+    async with database().reading() as session:
+        for id_, names in await session.execute(
+            newest.with_only_columns(col(Task.project_id), col(Task.wrong_fields))
+        ):
+            judged[id_] += 1
+            wrong.update((id_, name) for name in names or ())
+        projects = await projects_of(session, caller)
+    found: list[FieldMetrics] = []
+    for project, version in projects:
+        if (audited := judged[project.id]) == 0:
+            continue
+        file = parse_project_file(version.source)
+        named = [part.name for kind in file.types for part in kind.fields]
+        named += [block.name for block in file.blocks if not block.read_only]
+        # What an older version of the project had is told, too, where it was wrong.
+        named += [name for id_, name in wrong if id_ == project.id]
+        for name in dict.fromkeys(named):
+            accuracy = 1 - wrong[project.id, name] / audited
+            found.append(FieldMetrics(project.name, name, audited, accuracy))
+    return sorted(found, key=lambda one: one.accuracy)
+
+
+def _of_project(caller: Caller, project_id: UUID | None) -> Select[tuple[Task]]:
+    query = visible(Task, caller).where(col(Task.project_id).is_not(None))
+    return query if project_id is None else query.where(col(Task.project_id) == project_id)
+
+
+def _audits(ended: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
+    judged = and_(ended, col(Task.is_correct).is_not(None))
+    right = case((judged, case((_right(), 1.0), else_=0.0)))
+    return {"audited": _count(judged), "accuracy": func.avg(right)}
+
+
+def _aware(moment: datetime | str | None) -> datetime | None:
+    """The time that an aggregate gave: SQLite knows no more that it was one."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _within(column: Any, since: datetime, until: datetime) -> ColumnElement[bool]:

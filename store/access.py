@@ -168,7 +168,7 @@ def _of_activities(caller: Caller) -> tuple[ColumnElement[bool], ...]:
         )
     ]
     if not caller.is_admin:
-        closed = exists().where(task, ~col(Task.is_private), ~_is_open(caller))
+        closed = exists().where(task, ~col(Task.is_private), ~is_open_to(caller))
         rules.append(or_(col(Activity.task_id).is_(None), ~closed))
     return tuple(rules)
 
@@ -194,7 +194,7 @@ def sees_task(caller: Caller, step: str | None = None) -> ColumnElement[bool]:
     if _is_operator(caller):
         return true()
     return or_(
-        and_(~col(Task.is_private), _is_open(caller)),
+        and_(~col(Task.is_private), is_open_to(caller)),
         col(Task.owner_id) == caller.owner_id,
         col(Task.id).in_(_collaborations(caller, step)),
     )
@@ -204,7 +204,7 @@ def _is_operator(caller: Caller) -> bool:
     return caller.owner_id is None
 
 
-def _is_open(caller: Caller) -> ColumnElement[bool]:
+def is_open_to(caller: Caller) -> ColumnElement[bool]:
     """Whether the project of a task is one that the caller sees; a task may have none."""
     if caller.is_admin:
         return true()

@@ -21,6 +21,7 @@ from store.models import (
     Page,
     Task,
     Upload,
+    ValueChange,
 )
 from store.retention import TEST_DATA_KEPT
 
@@ -58,7 +59,7 @@ async def scrub_task(session: AsyncSession, task: Task) -> None:
         session: inside a write transaction.
         task: one that has ended.
     """
-    for kind in (Document, Page, ExportedFile):
+    for kind in (Document, Page, ValueChange, ExportedFile):
         await session.execute(delete(kind).where(col(kind.task_id) == task.id))
     code = (task.result.get("details") or {}).get("code")
     decision = task.decision

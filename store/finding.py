@@ -23,6 +23,7 @@ from store.models import (
     Task,
     Team,
     User,
+    ValueChange,
 )
 from store.project_file import ProjectFile
 from store.surface_defaults import project_file_by
@@ -326,6 +327,12 @@ async def files_of(session: AsyncSession, task: Task) -> Sequence[File]:
     query = select(File).where(col(File.task_id) == task.id)
     ordered = query.order_by(col(File.created_at), col(File.id))
     return (await session.execute(ordered)).scalars().all()
+
+
+async def changes_of(session: AsyncSession, task: Task) -> Sequence[ValueChange]:
+    """What people made of the values of the task, the newest first."""
+    query = select(ValueChange).where(col(ValueChange.task_id) == task.id)
+    return (await session.execute(query.order_by(col(ValueChange.at).desc()))).scalars().all()
 
 
 def field_values(document: Document) -> dict[str, FieldValue]:

@@ -261,6 +261,10 @@ SETTLED: Final = (
     *("created_at", "decided_by", "is_correct", "source", "handling_seconds"),
     *("deleted_at", "is_private"),
 )
+COUNTED: Final = ("organization_id", "state", "project_id", "deleted_at", "is_private")
+SHARED: Final = _where(
+    "deleted_at IS NULL AND is_private = 0", "deleted_at IS NULL AND NOT is_private"
+)
 UNSETTLED: Final = ("project_id", "created_at", "code", "settled_at", "deleted_at", "is_private")
 
 
@@ -286,6 +290,8 @@ class Task(SQLModel, table=True):
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
+        # How many are in each state: the last two are there for the reason above.
+        Index("ix_task_counted", *COUNTED, **SHARED),
         # What ended lately, and which of it came first.
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # Of an upload: small, since few tasks are of one.
@@ -378,6 +384,8 @@ class Task(SQLModel, table=True):
     """The actor of the last decision."""
     is_correct: bool | None = None
     """What an audit found of that decision; none: nobody has judged it."""
+    wrong_fields: list[str] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
+    """Names of the fields that the audit found wrong; none: it did not say which."""
 
     created_at: datetime = columns.time()
     updated_at: datetime = columns.time(index=True)
@@ -466,6 +474,27 @@ class Page(SQLModel, table=True):
     """0..1, mean over the words."""
     image_blob: str
     words_blob: str
+
+
+class ValueChange(SQLModel, table=True):
+    """What somebody made of a value; it goes when the content of its task goes."""
+
+    __table_args__ = (Index("ix_valuechange_task", "task_id", "at"),)
+
+    id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
+    task_id: uuid.UUID = Field(foreign_key="task.id", ondelete="CASCADE")
+    document_number: int
+    """1-based; 0: of the data of a task that has no documents."""
+    name: str
+    """Of the field or the block."""
+    before: str
+    """The value as people read it; empty: there was none."""
+    after: str
+    method: str = ""
+    """How the value before was found; `person` when somebody had typed it."""
+    actor: str
+    surface: str
+    at: datetime = columns.time()
 
 
 class Collaboration(SQLModel, table=True):

@@ -32,7 +32,7 @@ from flows import verbs
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database, migrate
-from store.fields import FieldType, FieldValue
+from store.fields import Box, FieldType, FieldValue, PageWords, Word
 from store.finding import find_task
 from store.ids import now
 from store.keys import create_key
@@ -67,6 +67,35 @@ sums:
 
 OTHER_PROJECT = PROJECT.replace("name: invoices", "name: delivery-notes", 1)
 
+OPTIONS = "options: [{id: person, name: Person}, {id: place, name: Place}]"
+
+BLOCKS = f"""\
+name: everything
+title: One of each block
+blocks:
+  - {{name: approved, type: binary, true_label: "Yes, of course"}}
+  - {{name: title, type: text, required: true, placeholder: What people call it}}
+  - {{name: pages, type: number, min: 1}}
+  - {{name: due, type: date}}
+  - {{name: contact, type: email}}
+  - {{name: source, type: link}}
+  - {{name: scan, type: image, read_only: true}}
+  - {{name: call, type: audio, read_only: true}}
+  - {{name: film, type: video, read_only: true}}
+  - {{name: contract, type: pdf, read_only: true}}
+  - {{name: website, type: embed, read_only: true}}
+  - {{name: amounts, type: list, of: number}}
+  - {{name: kind, type: single_selection, {OPTIONS}}}
+  - {{name: subjects, type: multiple_selection, {OPTIONS}}}
+  - name: items
+    type: form_sequence
+    blocks: [{{name: what, type: text}}, {{name: count, type: number}}]
+  - {{name: talk, type: text_sequence}}
+  - {{name: names, type: named_entity_recognition, {OPTIONS}}}
+  - {{name: letter, type: rich_text, read_only: true}}
+  - {{name: stamps, type: bounding_boxes, {OPTIONS}}}
+"""
+
 TERMS = "Payment within 30 days of the invoice date, without deduction. Please quote the number."
 
 # name -> (label on the paper, text on the paper, value, confidence, what is wrong with it)
@@ -90,8 +119,10 @@ class Invoice:
     """A drawn invoice: its PDF and where each value stands."""
 
     pdf: bytes
-    boxes: dict[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    boxes: dict[str, Box] = field(default_factory=dict)
     """In pixels, origin at the top left."""
+    words: list[list[Word]] = field(default_factory=list)
+    """Of each page, in the same pixels."""
 
 
 def draw_invoice(values: Mapping[str, tuple[str, str, Any, float, str]] = VALUES) -> Invoice:
@@ -99,7 +130,14 @@ def draw_invoice(values: Mapping[str, tuple[str, str, Any, float, str]] = VALUES
     buffer = io.BytesIO()
     width, height = A4
     canvas = Canvas(buffer, pagesize=A4, invariant=True)
-    boxes: dict[str, tuple[float, float, float, float]] = {}
+    boxes: dict[str, Box] = {}
+    words: list[list[Word]] = [[], []]
+
+    def place(x: float, y: float, text: str, font: str, size: float) -> Box:
+        right = x + stringWidth(text, font, size)
+        top, bottom = height - y - size * 0.75, height - y + size * 0.22
+        left, top, right, bottom = (PIXELS_PER_POINT * edge for edge in (x, top, right, bottom))
+        return (left, top, right, bottom)
 
     def write(
         x: float, y: float, text: str, size: float = 10, name: str = "", bold: bool = False
@@ -108,10 +146,13 @@ def draw_invoice(values: Mapping[str, tuple[str, str, Any, float, str]] = VALUES
         canvas.setFont(font, size)
         canvas.drawString(x, y, text)
         if name:
-            right = x + stringWidth(text, font, size)
-            top, bottom = height - y - size * 0.75, height - y + size * 0.22
-            left, top, right, bottom = (PIXELS_PER_POINT * edge for edge in (x, top, right, bottom))
-            boxes[name] = (left, top, right, bottom)
+            boxes[name] = place(x, y, text, font, size)
+        of_page = words[canvas.getPageNumber() - 1]
+        line, done = len(of_page), ""
+        for word in text.split(" "):
+            box = place(x + stringWidth(done, font, size), y, word, font, size)
+            of_page.append(Word(text=word, box=box, confidence=0.96, line=line))
+            done += f"{word} "
 
     canvas.setFillGray(0.1)
     write(60, height - 80, values["supplier"][1], 17, "supplier", bold=True)
@@ -151,7 +192,7 @@ def draw_invoice(values: Mapping[str, tuple[str, str, Any, float, str]] = VALUES
         text = f"{line + 1}. Goods stay the property of the mill until they are paid for in full."
         write(60, height - 120 - 20 * line, text, 9.5)
     canvas.save()
-    return Invoice(buffer.getvalue(), boxes)
+    return Invoice(buffer.getvalue(), boxes, words)
 
 
 def render_pages(pdf: bytes) -> list[tuple[bytes, int, int]]:
@@ -212,7 +253,7 @@ class Site:
             self.callers[person] = Caller(key.row.organization_id, Actor(person, "pages"))
         reader = await create_key(["task.read"], user="reader@example.org")
         self.keys["reader"] = reader.key
-        for source in (PROJECT, OTHER_PROJECT):
+        for source in (PROJECT, OTHER_PROJECT, BLOCKS):
             await verbs.install_project(self.callers[ANA], source)
 
     def start(self) -> None:
@@ -333,9 +374,65 @@ class Site:
             for name, (_, text, value, confidence, message) in VALUES.items()
         }
 
+    async def add_data_task(self, **values: Any) -> str:
+        """A task of data in review with a value in each of its blocks; returns its public id."""
+        caller = self.callers[ANA]
+        scan = await verbs.take_file(caller, name="scan.png", chunks=chunks(self.images[0][0]))
+        contract = await verbs.take_file(caller, name="c.pdf", chunks=chunks(self.invoice.pdf))
+        data: dict[str, Any] = {
+            "approved": True,
+            "title": "Lease of the warehouse",
+            "pages": 4,
+            "due": "2026-12-01",
+            "contact": "ada@example.org",
+            "source": "https://example.org/lease",
+            "scan": scan.id,
+            "call": "https://example.org/call.mp3",
+            "film": "https://example.org/film.mp4",
+            "contract": contract.id,
+            "website": "https://example.org/",
+            "amounts": [12, 7.5],
+            "kind": "place",
+            "subjects": ["person"],
+            "items": [{"what": "Key", "count": 2}, {"what": "Lamp", "count": 1}],
+            "talk": [{"author": "Ada", "text": "Is it signed?"}, "It is."],
+            "names": {
+                "text": "😀 Ada Lovelace met Charles in London.",
+                "entities": [{"start": 2, "end": 14, "label": "person"}],
+            },
+            "letter": "<p>Dear <b>Ada</b></p>",
+            "stamps": {
+                "image": scan.id,
+                "boxes": [{"left": 100, "top": 120, "width": 300, "height": 80, "label": "place"}],
+            },
+            **values,
+        }
+        task = await verbs.submit_process(caller, project="everything", data=data, name="Lease")
+        async with database().writing() as session:
+            task = await session.get_one(Task, task.id)
+            task = await advance(session, task, Event.START, FLOW)
+            await advance(
+                *(session, task, Event.ASK, FLOW),
+                review_round=1,
+                review_step="extract",
+                review_reason="the project asks for it",
+                review_since=now(),
+            )
+        return task.public_id
+
     async def _read(self, task: Task, values: Mapping[str, FieldValue]) -> None:
-        for number, (image, _, _) in enumerate(self.images, 1):
-            await blobs().write_stream(f"tasks/{task.id}/read/page-{number}.png", chunks(image))
+        for number, (image, width, height) in enumerate(self.images, 1):
+            folder = f"tasks/{task.id}/read"
+            await blobs().write_stream(f"{folder}/page-{number}.png", chunks(image))
+            read = PageWords(
+                number=number,
+                width_pixels=width,
+                height_pixels=height,
+                method="ocr",
+                words=self.invoice.words[number - 1],
+            )
+            said = read.model_dump_json().encode()
+            await blobs().write_stream(f"{folder}/page-{number}.json", chunks(said))
         async with database().writing() as session:
             session.add(
                 Document(

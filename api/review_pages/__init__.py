@@ -2,10 +2,32 @@
 
 from fastapi import APIRouter
 
-from api.review_pages import decisions, queue, sign_in, static_files, task_page
+from api.review_pages import (
+    bulk,
+    decisions,
+    live,
+    media,
+    metrics,
+    page_images,
+    queue,
+    sign_in,
+    static_files,
+    task_page,
+)
 
-# One part, one concern. `/review/next` comes before the buttons of a task.
-PARTS = (static_files, sign_in, queue, task_page, decisions)
+# One part, one concern. What has an address of its own below `/review/` comes before the tasks.
+PARTS = (
+    static_files,
+    sign_in,
+    queue,
+    bulk,
+    metrics,
+    live,
+    task_page,
+    page_images,
+    media,
+    decisions,
+)
 
 router = APIRouter(include_in_schema=False)
 for part in PARTS:

@@ -1,17 +1,21 @@
 """What a person does with a task: each button ends in a verb of `flows/verbs/`."""
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse
 
+from api.review_pages.block_view import value_of
+from api.review_pages.field_view import Entered
 from api.review_pages.page_route import PageRoute
+from api.review_pages.sent_form import DATA, Typed, read_sent
 from api.review_pages.sessions import SignedIn, Visitor, read_form, text_of
 from api.review_pages.task_page import task_page
-from api.review_pages.task_view import BLOCK_PREFIX, Entered, Typed
 from api.review_pages.words import spoken
 from flows import verbs
 from flows.form import read_arrangement, written_arrangement
@@ -28,128 +32,204 @@ from store.errors import (
     NotFoundError,
 )
 from store.finding import documents_of, find_task, project_file_of
-from store.models import Task
+from store.ids import now
+from store.settings import settings
 
 router = APIRouter(route_class=PageRoute)
 
 
-async def _save(caller: Caller, task_id: str, sent: Typed) -> None:
+@dataclass(frozen=True)
+class Sent:
+    """What came with a button."""
+
+    texts: Mapping[str, str]
+    """By the names of inputs; what was not sent is empty."""
+    typed: Typed
+    """The fields, where they were sent."""
+    form: FormData
+
+    @property
+    def reason(self) -> str:
+        """Why it is done, where somebody says so."""
+        return self.texts["reason"].strip()
+
+
+async def _save(caller: Caller, task_id: str, sent: Sent) -> None:
     # Who saves is at work on it: others should see that.
     await verbs.claim(caller, task_id)
-    if sent.arrangement is None:
-        await verbs.save(caller, task_id, await _data(caller, task_id, sent), documents=_of(sent))
+    if sent.typed.arrangement is None:
+        data = await _data(caller, task_id, sent.typed)
+        await verbs.save(caller, task_id, data, documents=_of(sent.typed))
 
 
-async def _complete(caller: Caller, task_id: str, sent: Typed) -> None:
-    if sent.arrangement is not None and await _is_rearranged(caller, task_id, sent.arrangement):
+async def _complete(caller: Caller, task_id: str, sent: Sent) -> None:
+    typed = sent.typed
+    if typed.arrangement is not None and await _is_rearranged(caller, task_id, typed.arrangement):
         await _arrange(caller, task_id, sent)
         return
-    await verbs.complete(caller, task_id, await _data(caller, task_id, sent), documents=_of(sent))
+    data = await _data(caller, task_id, typed)
+    await verbs.complete(caller, task_id, data, documents=_of(typed))
 
 
-async def _arrange(caller: Caller, task_id: str, sent: Typed) -> None:
+async def _arrange(caller: Caller, task_id: str, sent: Sent) -> None:
     try:
-        documents = read_arrangement(sent.arrangement or "")
+        documents = read_arrangement(sent.typed.arrangement or "")
     except InputError as error:
         raise FieldsInvalidError(fields={"documents": error.message}) from None
     await verbs.arrange(caller, task_id, documents)
 
 
+async def _change_types(caller: Caller, task_id: str, sent: Sent) -> None:
+    """Say of which types the documents are; what was typed into their fields is kept."""
+    async with database().reading() as session:
+        found = await documents_of(session, await find_task(session, caller, task_id))
+    types = sent.typed.types
+    arranged = [
+        verbs.Arranged(one.page_numbers, types.get(one.number, one.document_type)) for one in found
+    ]
+    await _save(caller, task_id, sent)
+    if any(
+        new.document_type != old.document_type for new, old in zip(arranged, found, strict=True)
+    ):
+        await verbs.arrange(caller, task_id, arranged)
+
+
 async def _is_rearranged(caller: Caller, task_id: str, arrangement: str) -> bool:
     async with database().reading() as session:
         task = await find_task(session, caller, task_id)
-        now = written_arrangement(await documents_of(session, task))
-    return now.split() != arrangement.split()
+        now_ = written_arrangement(await documents_of(session, task))
+    return now_.split() != arrangement.split()
 
 
-def _of(sent: Typed) -> Mapping[int, Mapping[str, Entered]]:
-    return {number: texts for number, texts in sent.values.items() if number}
+def _of(typed: Typed) -> Mapping[int, Mapping[str, Entered]]:
+    return {number: texts for number, texts in typed.values.items() if number != DATA}
 
 
-async def _data(caller: Caller, task_id: str, sent: Typed) -> Mapping[str, Any]:
+async def _data(caller: Caller, task_id: str, typed: Typed) -> Mapping[str, Any]:
     """What was written into the blocks of a task of data."""
-    if 0 not in sent.values:
+    if DATA not in typed.values:
         return {}
     async with database().reading() as session:
-        project = await project_file_of(session, await find_task(session, caller, task_id))
+        task = await find_task(session, caller, task_id)
+        project = await project_file_of(session, task)
     blocks = {block.name: block for block in project.blocks}
+    before = task.task_data or {}
     return {
-        name: blocks[name].from_text(text) if isinstance(text, str) and name in blocks else text
-        for name, text in sent.values[0].items()
+        name: value_of(blocks[name], entered, before.get(name)) if name in blocks else entered
+        for name, entered in typed.values[DATA].items()
     }
 
 
-FORM_VERBS: Mapping[str, tuple[Callable[[Caller, str, Typed], Awaitable[None]], str]] = {
+async def _renew(caller: Caller, task_id: str, _: Sent) -> None:
+    """Keep a claim for as long as its page is open; what was given back is not taken again."""
+    async with database().reading() as session:
+        task = await find_task(session, caller, task_id)
+    if task.claimed_by != caller.actor.name or task.claimed_until is None:
+        raise NotClaimedError
+    lease = timedelta(seconds=settings().claim_lease_seconds)
+    if task.claimed_until - now() < lease * 0.9:
+        await verbs.claim(caller, task_id)
+
+
+async def _report(caller: Caller, task_id: str, sent: Sent) -> None:
+    if not sent.reason:
+        raise InputError("Say what is wrong with it.")
+    await verbs.report(caller, task_id, [{"label": sent.texts["field"], "value": sent.reason}])
+
+
+async def _judge(caller: Caller, task_id: str, sent: Sent) -> None:
+    verdict = {"correct": True, "wrong": False}.get(sent.texts["verdict"])
+    wrong = [str(name) for name in sent.form.getlist("wrong")] if verdict is False else []
+    await verbs.audit(caller, task_id, is_correct=verdict, wrong_fields=wrong)
+
+
+def _with_reason(verb: Callable[[Caller, str, str], Awaitable[Any]]) -> "Verb":
+    async def do(caller: Caller, task_id: str, sent: Sent) -> None:
+        await verb(caller, task_id, sent.reason)
+
+    return do
+
+
+def _plain(verb: Callable[[Caller, str], Awaitable[Any]]) -> "Verb":
+    async def do(caller: Caller, task_id: str, _: Sent) -> None:
+        await verb(caller, task_id)
+
+    return do
+
+
+async def _assign(caller: Caller, task_id: str, sent: Sent) -> None:
+    if not (to := sent.texts["to"].strip()):
+        raise InputError("Say to whom the task goes.")
+    await verbs.assign(caller, task_id, to)
+
+
+async def _comment(caller: Caller, task_id: str, sent: Sent) -> None:
+    await verbs.comment(caller, task_id, sent.texts["text"].strip().replace("\r\n", "\n"))
+
+
+Verb = Callable[[Caller, str, Sent], Awaitable[None]]
+
+VERBS: Mapping[str, tuple[Verb, str]] = {
     "save": (_save, "saved"),
     "complete": (_complete, "completed"),
+    "complete-next": (_complete, "completed"),
     "arrange": (_arrange, "arranged"),
+    "types": (_change_types, "typed"),
+    "claim": (_plain(verbs.claim), ""),
+    "renew": (_renew, ""),
+    "leave": (_plain(verbs.leave), ""),
+    "release": (_plain(verbs.release), "released"),
+    "assign": (_assign, "assigned"),
+    "report": (_report, "reported"),
+    "comment": (_comment, "commented"),
+    "audit": (_judge, "audited"),
+    "discard": (_with_reason(verbs.discard), "discarded"),
+    "cancel": (_with_reason(verbs.cancel), "canceled"),
+    "unlock": (_with_reason(verbs.unlock), "unlocked"),
+    "retry": (_plain(verbs.retry), "retried"),
 }
-"""Buttons that send the fields -> what they do, and the notice when it is done."""
+"""Buttons -> what they do, and the notice when it is done."""
 
-BUTTON_VERBS: Mapping[str, tuple[Callable[[Caller, str, str], Awaitable[Task]], str]] = {
-    "claim": (lambda caller, task_id, _: verbs.claim(caller, task_id), ""),
-    "release": (lambda caller, task_id, _: verbs.release(caller, task_id), "released"),
-    "discard": (verbs.discard, "discarded"),
-    "cancel": (verbs.cancel, "canceled"),
-    "unlock": (verbs.unlock, "unlocked"),
-    "retry": (lambda caller, task_id, _: verbs.retry(caller, task_id), "retried"),
-}
-"""Buttons that send a reason at most -> what they do, and the notice when it is done."""
+SILENT = frozenset({"renew", "leave"})
+"""What a page does by itself: nobody waits for the answer."""
 
 
 @router.post("/review/{task_id}/{verb}")
 async def decide(request: Request, visitor: SignedIn, task_id: str, verb: str) -> Response:
     """Do what a button says, and show the task as it then is."""
     visitor.caller.require("task.edit")
-    form = text_of(await read_form(request))
-    typed = Typed()
+    if verb not in VERBS:
+        raise NotFoundError("There is no such button.")
+    form = await read_form(request)
+    sent = Sent(text_of(form), read_sent(form), form)
+    do, notice = VERBS[verb]
     try:
-        if verb in FORM_VERBS:
-            do, notice = FORM_VERBS[verb]
-            typed = _typed(form)
-            await do(visitor.caller, task_id, typed)
-        elif verb in BUTTON_VERBS:
-            press, notice = BUTTON_VERBS[verb]
-            await press(visitor.caller, task_id, form["reason"].strip())
-        else:
-            raise NotFoundError("There is no such button.")
+        await do(visitor.caller, task_id, sent)
     except FieldsInvalidError as error:
-        typed = replace(typed, reasons=error.details["fields"])
+        typed = replace(sent.typed, reasons=error.details["fields"])
         return await task_page(request, visitor, task_id, status=422, typed=typed)
     except ConflictError as error:
+        if verb in SILENT:
+            return Response(status_code=409)
         problem = await _words_for(error, visitor, task_id)
-        return await task_page(request, visitor, task_id, status=409, problem=problem, typed=typed)
-    if "HX-Request" in request.headers:
-        return Response(status_code=204)  # a page that renews its claim stays as it is
-    query = f"?notice={notice}" if notice else ""
-    return RedirectResponse(f"/review/{task_id}{query}", status_code=303)
-
-
-def _typed(form: Mapping[str, str]) -> Typed:
-    """What is in a form, its fields as `task_view.input_name` named them."""
-    values: defaultdict[int, dict[str, Entered]] = defaultdict(dict)
-    tables: defaultdict[tuple[int, str], defaultdict[int, dict[str, str]]]
-    tables = defaultdict(lambda: defaultdict(dict))
-    for key, text in form.items():
-        if key.startswith(BLOCK_PREFIX):
-            values[0][key.removeprefix(BLOCK_PREFIX)] = _plain(text)
-            continue
-        kind, number, name, *cell = [*key.split("."), "", ""][:5]
-        if kind != "field" or not number.isdecimal():
-            continue
-        plain = _plain(text)
-        if len(cell) == 2 and cell[0].isdecimal():
-            tables[int(number), name][int(cell[0])][cell[1]] = plain
-        else:
-            values[int(number)][name] = plain
-    for (number, name), rows in tables.items():
-        values[number][name] = [rows[index] for index in sorted(rows)]
-    return Typed(values, arrangement=_plain(form["arrangement"]) if "arrangement" in form else None)
-
-
-def _plain(text: str) -> str:
-    """Browsers send line ends as CR LF; the store has them as LF."""
-    return text.replace("\r\n", "\n")
+        return await task_page(
+            request, visitor, task_id, status=409, problem=problem, typed=sent.typed
+        )
+    except InputError as error:
+        return await task_page(
+            request, visitor, task_id, status=422, problem=error.message, typed=sent.typed
+        )
+    if verb in SILENT:
+        return Response(status_code=204)
+    project = sent.texts["project"]
+    if verb == "complete-next":
+        following = await verbs.next_task(visitor.caller, project or None)
+        if following is None:
+            query = urlencode({"project": project, "notice": "all-done"})
+            return RedirectResponse(f"/review?{query}", status_code=303)
+        task_id, notice = following.public_id, "next"
+    query = urlencode({k: v for k, v in (("notice", notice), ("project", project)) if v})
+    return RedirectResponse(f"/review/{task_id}{'?' if query else ''}{query}", status_code=303)
 
 
 async def _words_for(error: ConflictError, visitor: Visitor, task_id: str) -> str:

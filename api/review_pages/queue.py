@@ -2,14 +2,16 @@
 
 import base64
 import binascii
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func, literal, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, or_, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Select
 from sqlmodel import col
@@ -18,19 +20,24 @@ from starlette.responses import RedirectResponse
 from api.review_pages.page_route import PageRoute
 from api.review_pages.rendering import render
 from api.review_pages.sessions import SignedIn, read_form, text_of
-from api.review_pages.words import Mark, sentence, spoken, state_mark
+from api.review_pages.words import Mark, sentence, spoken, state_mark, verdict_mark
 from flows import verbs
 from store.access import Caller, visible
 from store.columns import UtcDateTime
 from store.database import database
 from store.errors import InputError
+from store.ids import now
 from store.lifecycle import FINAL
-from store.models import Project, Task
+from store.models import Project, Task, User
+from store.state_counts import Count, count_by_state, count_some
 from store.states import State
 
 router = APIRouter(route_class=PageRoute)
 
 PAGE_SIZE = 50
+MOST_PEOPLE = 200
+"""How many of those who may hold a task can be chosen."""
+
 SHORT_ID_CHARACTERS = 8
 """How much of a task's code the queue shows; the whole id is in the address and the tooltip."""
 
@@ -39,26 +46,99 @@ ALL = "all"
 
 NOTICES = {
     "nothing-waits": "No task waits for you here: all that wait are held by others, or none do.",
+    "all-done": "Completed. No other task waits for you.",
 }
 """What the address of the queue can make it say; never text from the address itself."""
+
+ME, NOBODY = "me", "nobody"
+
+AGES = {
+    "1h": ("an hour", timedelta(hours=1)),
+    "1d": ("a day", timedelta(days=1)),
+    "7d": ("a week", timedelta(days=7)),
+    "30d": ("30 days", timedelta(days=30)),
+}
+"""How old tasks are at least: in the address, as people read it, and as it is."""
+
+DUES = {
+    "overdue": ("Overdue", timedelta(0)),
+    "1d": ("Within a day", timedelta(days=1)),
+    "7d": ("Within a week", timedelta(days=7)),
+}
+"""When tasks are due at the latest."""
+
+VERDICTS = {"none": "Not judged", "correct": "Correct", "wrong": "Wrong"}
+"""What an audit found of the decision on tasks that have ended."""
 
 
 @dataclass(frozen=True)
 class Filter:
     """Which tasks are shown."""
 
-    state: str
-    project: str
+    state: str = State.IN_REVIEW.value
+    project: str = ""
+    assignee: str = ""
+    """`me`, `nobody`, or an actor: who holds a task, or decided on one that has ended."""
+    age: str = ""
+    due: str = ""
+    verdict: str = ""
 
     @property
     def is_newest_first(self) -> bool:
         """Work is shown oldest first, since that is next; what has ended newest first."""
         return self.state == ALL or State(self.state) in FINAL
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it shows tasks of which nobody waits any more."""
+        return self.state != ALL and State(self.state) in FINAL
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it asks for more than a state and a project."""
+        return bool(self.assignee or self.age or self.due or self.verdict)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What of it is in an address or a form."""
+        return {name: value for name, value in vars(self).items() if value}
+
     def href(self, **more: str) -> str:
         """The address of the queue with this filter."""
-        query = {"state": self.state, "project": self.project, **more}
+        query = {**self.query, **more}
         return "/review?" + urlencode({name: value for name, value in query.items() if value})
+
+    def conditions(self, caller: Caller, project_id: UUID | None) -> list[ColumnElement[bool]]:
+        """What must be true of the tasks."""
+        due = func.coalesce(col(Task.due_at), col(Task.review_due_at))
+        wanted: list[ColumnElement[bool] | None] = [
+            None if self.state == ALL else col(Task.state) == State(self.state),
+            None if project_id is None else col(Task.project_id) == project_id,
+            self._of_assignee(caller),
+            col(Task.created_at) <= now() - AGES[self.age][1] if self.age else None,
+            due <= now() + DUES[self.due][1] if self.due else None,
+            self._of_verdict(),
+        ]
+        return [one for one in wanted if one is not None]
+
+    def _of_assignee(self, caller: Caller) -> ColumnElement[bool] | None:
+        if not self.assignee:
+            return None
+        who = caller.actor.name if self.assignee == ME else self.assignee
+        if self.has_ended:
+            decided_by = col(Task.decided_by)
+            return decided_by.is_(None) if who == NOBODY else decided_by == who
+        until = col(Task.claimed_until)
+        if who == NOBODY:
+            return or_(until.is_(None), until < now())
+        return and_(col(Task.claimed_by) == who, until >= now())
+
+    def _of_verdict(self) -> ColumnElement[bool] | None:
+        if not self.verdict:
+            return None
+        if self.verdict == "none":
+            return and_(col(Task.is_correct).is_(None), col(Task.decided_by).is_not(None))
+        return col(Task.is_correct).is_(self.verdict == "correct")
 
 
 @dataclass(frozen=True)
@@ -74,6 +154,10 @@ class Row:
     created_at: datetime
     due_at: datetime | None
     holder: str
+    priority: int
+    verdict: Mark | None
+    """What an audit found, of a task that has ended."""
+    decided_by: str
 
 
 @router.get("/review")
@@ -83,9 +167,13 @@ async def show_queue(request: Request, visitor: SignedIn) -> Response:
     shown = _filter(request)
     async with database().reading() as session:
         projects = await _projects(session, visitor.caller)
-        counts = await _counts(session, visitor.caller, _project_id(projects, shown))
-        query = _query(visitor.caller, shown, projects)
+        project_id = _project_id(projects, shown)
+        counts = await count_by_state(session, visitor.caller, project_id)
+        conditions = shown.conditions(visitor.caller, project_id)
+        query = visible(Task, visitor.caller).where(*conditions)
+        total = await count_some(session, query) if shown.is_narrow else None
         tasks, previous, following = await _page(session, query, shown, request)
+        people = await _people(session, visitor)
     names = {id_: name for name, id_ in projects.items()}
     return render(
         request,
@@ -93,13 +181,19 @@ async def show_queue(request: Request, visitor: SignedIn) -> Response:
         filter=shown,
         projects=sorted(projects),
         tabs=_tabs(shown, counts),
+        total=total,
+        people=people,
+        ages=AGES,
+        dues=DUES,
+        verdicts=VERDICTS,
+        can_edit=bool({"task.edit", "admin"} & visitor.caller.scopes),
         rows=[_row(task, names, visitor) for task in tasks],
         caption=f"Tasks, {'newest' if shown.is_newest_first else 'oldest'} first",
         empty=_empty(shown),
         previous=shown.href(before=previous) if previous else "",
         next=shown.href(after=following) if following else "",
         page_size=PAGE_SIZE,
-        notice=NOTICES.get(request.query_params.get("notice", ""), ""),
+        notice=_notice(request),
     )
 
 
@@ -110,16 +204,53 @@ async def open_next(request: Request, visitor: SignedIn) -> Response:
     project = text_of(await read_form(request))["project"]
     task = await verbs.next_task(visitor.caller, project or None)
     if task is None:
-        shown = Filter(State.IN_REVIEW.value, project)
+        shown = Filter(project=project)
         return RedirectResponse(shown.href(notice="nothing-waits"), status_code=303)
-    return RedirectResponse(f"/review/{task.public_id}", status_code=303)
+    query = f"?{urlencode({'project': project})}" if project else ""
+    return RedirectResponse(f"/review/{task.public_id}{query}", status_code=303)
 
 
 def _filter(request: Request) -> Filter:
-    state = request.query_params.get("state") or State.IN_REVIEW.value
+    return read_filter(request.query_params)
+
+
+def read_filter(sent: Mapping[str, str]) -> Filter:
+    """The filter in an address or a form.
+
+    Raises:
+        InputError: it names what there is not.
+    """
+    state = sent.get("state") or State.IN_REVIEW.value
     if state != ALL and state not in set(State):
         raise InputError("There is no such state.", state=state)
-    return Filter(state, request.query_params.get("project", ""))
+    for name, known in (("age", AGES), ("due", DUES), ("verdict", VERDICTS)):
+        if (value := sent.get(name, "")) and value not in known:
+            raise InputError(f"There is no such filter: {name}.", **{name: value})
+    names = ("project", "assignee", "age", "due", "verdict")
+    return Filter(state, *(sent.get(name, "") for name in names))
+
+
+def _notice(request: Request) -> str:
+    """What the address makes the page say; of its own text only whole numbers are shown."""
+    sent = request.query_params
+    done, refused = sent.get("done", ""), sent.get("refused", "")
+    if sent.get("notice") in DONE and re.fullmatch(r"\d{1,4} \d{1,4}", f"{done} {refused}"):
+        tasks = "task" if int(done) == 1 else "tasks"
+        said = f"{int(done)} {tasks} {DONE[sent['notice']]}."
+        if int(refused):
+            said += f" {int(refused)} not: others hold them, or they do not wait any more."
+        return said
+    return NOTICES.get(sent.get("notice", ""), "")
+
+
+DONE = {"claim": "claimed", "release": "released", "discard": "discarded"}
+"""What was done with several tasks at once."""
+
+
+async def _people(session: AsyncSession, visitor: SignedIn) -> list[str]:
+    query = visible(User, visitor.caller).with_only_columns(col(User.email))
+    found = (await session.execute(query.order_by(col(User.email)).limit(MOST_PEOPLE))).scalars()
+    return [email for email in found if email != visitor.name]
 
 
 async def _projects(session: AsyncSession, caller: Caller) -> dict[str, UUID]:
@@ -133,25 +264,6 @@ def _project_id(projects: dict[str, UUID], shown: Filter) -> UUID | None:
     return projects.get(shown.project)
 
 
-async def _counts(
-    session: AsyncSession, caller: Caller, project_id: UUID | None
-) -> dict[State, int]:
-    query = visible(Task, caller)
-    if project_id is not None:
-        query = query.where(col(Task.project_id) == project_id)
-    counted = query.with_only_columns(col(Task.state), func.count()).group_by(col(Task.state))
-    return {State(state): int(number) for state, number in await session.execute(counted)}
-
-
-def _query(caller: Caller, shown: Filter, projects: dict[str, UUID]) -> Select[tuple[Task]]:
-    query = visible(Task, caller)
-    if shown.state != ALL:
-        query = query.where(col(Task.state) == State(shown.state))
-    if (project_id := _project_id(projects, shown)) is not None:
-        query = query.where(col(Task.project_id) == project_id)
-    return query
-
-
 async def _page(
     session: AsyncSession, query: Select[tuple[Task]], shown: Filter, request: Request
 ) -> tuple[list[Task], str, str]:
@@ -161,13 +273,13 @@ async def _page(
     meanwhile moves no other one from page to page.
     """
     after, before = request.query_params.get("after"), request.query_params.get("before")
-    place = tuple_(col(Task.created_at), col(Task.id))
+    place = tuple_(col(Task.created_at), col(Task.code))
     # Backwards, the page is read in the other direction and turned round.
     is_descending = shown.is_newest_first != bool(before)
     if cursor := before or after:
         edge = _read_cursor(cursor)
         query = query.where(place < edge if is_descending else place > edge)
-    columns = (col(Task.created_at), col(Task.id))
+    columns = (col(Task.created_at), col(Task.code))
     query = query.order_by(*(c.desc() if is_descending else c.asc() for c in columns))
     found = list((await session.execute(query.limit(PAGE_SIZE + 1))).scalars())
     has_more = len(found) > PAGE_SIZE
@@ -186,31 +298,31 @@ async def _page(
 
 
 def _write_cursor(task: Task) -> str:
-    text = f"{task.created_at.isoformat()} {task.id}"
+    text = f"{task.created_at.isoformat()} {task.code}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 def _read_cursor(cursor: str) -> Any:
     try:
-        moment, _, id_ = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        return tuple_(literal(datetime.fromisoformat(moment), UtcDateTime()), literal(UUID(id_)))
+        moment, _, code = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        return tuple_(literal(datetime.fromisoformat(moment), UtcDateTime()), literal(code))
     except (binascii.Error, ValueError):
         raise InputError("This address is damaged. Start again at the queue.") from None
 
 
-def _tabs(shown: Filter, counts: dict[State, int]) -> list[dict[str, Any]]:
+def _tabs(shown: Filter, counts: Mapping[State, Count]) -> list[dict[str, Any]]:
     # What waits for a person is always there; a state without tasks is not worth a tab.
     states = [s for s in State if counts.get(s) or s is State.IN_REVIEW or s == shown.state]
     states.sort(key=lambda state: state is not State.IN_REVIEW)
-    tabs = [(state.value, spoken(state.value), counts.get(state, 0)) for state in states]
+    tabs = [(state.value, spoken(state.value), counts.get(state, Count())) for state in states]
     return [
         {
             "word": word,
-            "count": f"{count:,}",
+            "count": str(count),
             "href": Filter(value, shown.project).href(),
             "is_current": value == shown.state,
         }
-        for value, word, count in [*tabs, (ALL, "All", sum(counts.values()))]
+        for value, word, count in [*tabs, (ALL, "All", sum(counts.values(), Count()))]
     ]
 
 
@@ -225,18 +337,26 @@ def _row(task: Task, projects: dict[UUID, str], visitor: SignedIn) -> Row:
         mark=state_mark(task.state),
         reason=sentence(task.review_reason) if task.state is State.IN_REVIEW else "",
         created_at=task.created_at,
-        due_at=task.review_due_at or (None if task.state in FINAL else task.deadline_at),
+        due_at=None if task.state in FINAL else _due_at(task),
         holder="you" if holder == visitor.name else holder,
+        priority=task.priority,
+        verdict=verdict_mark(task) if task.state in FINAL else None,
+        decided_by=task.decided_by or "" if task.state in FINAL else "",
     )
 
 
+def _due_at(task: Task) -> datetime | None:
+    """When its sender wants it, or else when the time for it is over."""
+    return task.due_at or task.review_due_at or task.deadline_at
+
+
 def _empty(shown: Filter) -> dict[str, str]:
-    if shown.state == State.IN_REVIEW:
+    if shown.state == State.IN_REVIEW and not shown.is_narrow:
         return {
             "heading": "Nothing waits for review",
             "text": "Tasks appear here as soon as one needs a person.",
         }
     return {
         "heading": "No tasks here",
-        "text": "Choose another state or project above.",
+        "text": "Choose another state or filter above.",
     }

@@ -1,36 +1,35 @@
-"""The page of a task, its live status, its page images and its files."""
+"""The page of a task, its live status, and its files."""
 
-import hashlib
-from collections.abc import AsyncIterator
-from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
-from sqlmodel import col, select
-from starlette.responses import FileResponse, StreamingResponse
+from fastapi import APIRouter, Request, Response
 
 from api.review_pages.page_route import PageRoute
 from api.review_pages.rendering import render
-from api.review_pages.sessions import SignedIn, Visitor
-from api.review_pages.task_view import Typed, view_task
-from store.blobs import CHUNK_BYTES, blobs
+from api.review_pages.sending import send_blob
+from api.review_pages.sent_form import Typed
+from api.review_pages.sessions import SignedIn, Visitor, read_form, text_of
+from api.review_pages.task_view import view_task
 from store.database import database
 from store.errors import NotFoundError
 from store.finding import find_file, find_task
-from store.models import Page, Task
 from store.settings import settings
 
 router = APIRouter(route_class=PageRoute)
-
-PageNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]  # what a database takes for an integer
 
 RENEWALS_PER_LEASE = 3
 """How often an open page renews its claim: one renewal may be lost, and one be late."""
 
 NOTICES = {
+    "next": "Completed. This is the next task.",
     "saved": "Saved. The task still waits for a decision.",
     "completed": "Completed. The task goes on by itself.",
     "arranged": "Taken over. The fields of the documents are looked for.",
+    "typed": "Saved. The fields of documents of another type are looked for.",
+    "assigned": "Handed over. The task is held for a day.",
+    "reported": "Reported. The task stays where it is.",
+    "commented": "The comment is there for whoever sees the task.",
+    "audited": "The verdict is kept.",
     "discarded": "Discarded.",
     "released": "Released. Others can take the task now.",
     "canceled": "Canceled.",
@@ -68,7 +67,10 @@ async def task_page(
         problem: why something was not done.
         typed: what was sent with it, to be shown again.
     """
-    view = await view_task(visitor, task_id, typed)
+    project = request.query_params.get("project", "")
+    if request.method == "POST":
+        project = text_of(await read_form(request))["project"]
+    view = await view_task(visitor, task_id, typed, project)
     return render(
         request,
         "task.html",
@@ -78,6 +80,7 @@ async def task_page(
         address=f"/review/{view.task.public_id}",
         notice=notice,
         problem=problem,
+        project=project,
         renew_seconds=max(1, int(settings().claim_lease_seconds / RENEWALS_PER_LEASE)),
     )
 
@@ -91,30 +94,6 @@ async def show_status(request: Request, visitor: SignedIn, task_id: str) -> Resp
     if request.query_params.get("seen") == view.fingerprint:
         return Response(status_code=204)  # htmx then changes nothing, and nothing is read out
     return render(request, "status.html", view=view, address=f"/review/{view.task.public_id}")
-
-
-@router.get("/review/{task_id}/pages/{page_number:int}.png")
-async def send_page_image(
-    request: Request, visitor: SignedIn, task_id: str, page_number: PageNumber
-) -> Response:
-    """The image of a page."""
-    visitor.caller.require("task.read")
-    async with database().reading() as session:
-        task = await find_task(session, visitor.caller, task_id)
-        query = select(Page).where(col(Page.task_id) == task.id, col(Page.number) == page_number)
-        page = (await session.execute(query)).scalar_one_or_none()
-    if page is None:
-        raise NotFoundError("The task has no such page.", page_number=page_number)
-    # The browser keeps the image, but asks each time whether it may still show it.
-    headers = {"ETag": _tag(task, page), "Cache-Control": "private, no-cache"}
-    if request.headers.get("If-None-Match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
-    return await _send(page.image_blob, "image/png", headers)
-
-
-def _tag(task: Task, page: Page) -> str:
-    facts = f"{task.id} {task.attempt} {page.id} {page.image_blob}"
-    return f'"{hashlib.sha256(facts.encode()).hexdigest()[:32]}"'
 
 
 @router.get("/review/{task_id}/files/{file_id}")
@@ -131,29 +110,4 @@ async def send_file(visitor: SignedIn, task_id: str, file_id: str) -> Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return await _send(file.blob, file.type, headers)
-
-
-async def _send(blob: str, media_type: str, headers: dict[str, str]) -> Response:
-    path = blobs().local_path(blob)
-    if path is None:
-        stream = _stream(blob)
-        first = await anext(stream)  # a blob that is gone must be found out before the 200
-        return StreamingResponse(_after(first, stream), media_type=media_type, headers=headers)
-    if not path.is_file():
-        raise NotFoundError("The bytes are gone from the storage.")
-    return FileResponse(path, media_type=media_type, headers=headers)
-
-
-async def _stream(blob: str) -> AsyncIterator[bytes]:
-    async with blobs().as_local(blob) as path:
-        with path.open("rb") as source:
-            yield source.read(CHUNK_BYTES)
-            while chunk := source.read(CHUNK_BYTES):
-                yield chunk
-
-
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+    return await send_blob(file.blob, file.type, headers)

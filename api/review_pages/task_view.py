@@ -1,53 +1,47 @@
 """A task as its page shows it."""
 
 import json
-import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from api.review_pages.history import HistoryRow, read_history
+from api.review_pages.block_view import block_view
+from api.review_pages.field_view import CellView, Change, FieldView, as_text, field_view
+from api.review_pages.history import Comment, HistoryRow, read_history
+from api.review_pages.live import last_number
+from api.review_pages.page_images import image_address
+from api.review_pages.sent_form import DATA, Typed
 from api.review_pages.sessions import Visitor
-from api.review_pages.words import (
-    STEPS,
-    Mark,
-    confidence_words,
-    fault,
-    field_mark,
-    sentence,
-    spoken,
-    state_mark,
-)
+from api.review_pages.words import STEPS, Mark, actor_words, sentence, spoken, state_mark
 from flows import verbs
 from flows.form import page_ranges, written_arrangement
 from flows.verbs import field_key
-from operations.tools.rows import CELL_MARK
-from operations.validate_fields import how_to_type
 from store.access import visible
-from store.blocks import BlockPart
 from store.database import database
-from store.fields import FieldType, FieldValue
-from store.finding import documents_of, field_values, find_task, project_file_of
-from store.lifecycle import FINAL, LIFECYCLE, WAITING
-from store.models import Document, File, Page, Project, Task
-from store.project_fields import FieldPart
+from store.finding import (
+    changes_of,
+    documents_of,
+    field_values,
+    find_task,
+    pages_of,
+    project_file_of,
+)
+from store.lifecycle import FINAL, LIFECYCLE, WAITING, is_past
+from store.models import Document, File, Page, Project, Task, User, ValueChange
 from store.project_file import ProjectFile
 from store.project_sorting import UNKNOWN
 from store.states import Event, State
 
-LONG_TEXT_CHARACTERS = 60
-"""A value longer than this, or of several lines, gets a field of several lines."""
+MOST_PEOPLE = 200
+"""How many are proposed of those to whom a task can be handed over."""
 
-
-Entered = str | Sequence[Mapping[str, str]]
-"""The text of a field; of a table its rows, each column name -> text."""
-
-EMPTY_ROWS = 3
-"""At the end of a table, for what was not found."""
+Changes = Mapping[tuple[int, str], Sequence[Change]]
+"""document number and field name -> what people made of it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,7 @@ class PageView:
     width: int
     height: int
     address: str
+    """Of its image."""
     boxes: Sequence["BoxView"]
 
 
@@ -75,66 +70,6 @@ class BoxView:
 
 
 @dataclass(frozen=True)
-class FieldView:
-    """A field as the form shows it."""
-
-    id: str
-    """Of its input, in the page."""
-    input_name: str
-    name: str
-    label: str
-    text: str
-    mark: Mark
-    message: str
-    confidence: str
-    page_number: int | None
-    box: tuple[float, float, float, float] | None
-    is_long: bool
-    is_required: bool
-    is_read_only: bool = False
-    link: str = ""
-    """Address of what it names."""
-    options: Sequence[tuple[str, str]] = ()
-    """Of what is chosen: what is sent, and what people read."""
-    hint: str = ""
-    """How it is typed, where that needs a word."""
-    table: "TableView | None" = None
-
-    @property
-    def needs_a_person(self) -> bool:
-        """Whether somebody must look at it."""
-        return self.mark.tone in {"invalid", "confirm"}
-
-
-@dataclass(frozen=True)
-class CellView:
-    """A cell of a table as the form shows it."""
-
-    id: str
-    input_name: str
-    label: str
-    text: str
-    message: str
-    """Why it is not valid; empty when it is."""
-    is_number: bool
-    page_number: int | None
-    box: tuple[float, float, float, float] | None
-
-    @property
-    def mark(self) -> Mark:
-        """Whether a person must look at it."""
-        return Mark("Invalid", "invalid") if self.message else Mark("Sure", "sure")
-
-
-@dataclass(frozen=True)
-class TableView:
-    """The cells of a table, with empty rows for what is missing; a row left empty is no row."""
-
-    titles: Sequence[str]
-    rows: Sequence[Sequence[CellView]]
-
-
-@dataclass(frozen=True)
 class DocumentView:
     """A document and its fields, or data and its blocks, in the order of the project file."""
 
@@ -142,25 +77,12 @@ class DocumentView:
     """1-based; 0 for data without a document."""
     title: str
     fields: Sequence[FieldView]
+    type: str = ""
+    """Its type, as the project file names it."""
     pages: str = ""
     """Its pages, where the task has several documents: `1-3, 5`."""
     first_page: int = 0
     group_number: int | None = None
-
-
-@dataclass(frozen=True)
-class Typed:
-    """What a person sent that was not taken: it is shown again, with the reasons."""
-
-    values: Mapping[int, Mapping[str, Entered]] = field(
-        default_factory=dict[int, dict[str, Entered]]
-    )
-    """document number -> field name -> what was entered; 0 -> block name -> what was entered."""
-    arrangement: str | None = None
-    """The documents, as they were written down."""
-    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
-    """field or block name, of several documents with its number (`2.total`) -> why it was not
-    taken."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +104,15 @@ class TaskView:
     """What a document can be."""
     pages: Sequence[PageView]
     history: Sequence[HistoryRow]
+    comments: Sequence[Comment]
+    people: Sequence[str]
+    """To whom it can be handed over."""
+    judged_fields: Sequence[tuple[str, str]]
+    """What an audit can find wrong: names and labels; none where there is nothing to judge."""
+    last_event: int
+    """Number of the last thing that happened to it."""
+    next_image: str
+    """Address of what the next task shows first, to be fetched ahead; empty: none waits."""
     input_file: File | None
     output_files: Sequence[File]
     holder: str
@@ -294,18 +225,43 @@ class TaskView:
         return self.may_edit and (self.task.state, Event(event)) in LIFECYCLE
 
     @property
+    def can_retype(self) -> bool:
+        """Whether a document can be said to be of another type, here and not in the arrangement."""
+        several = len(self.document_types) > 1
+        return several and self.can_edit and not self.is_sorting and bool(self.arrangement_now)
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether somebody has decided on it, so that the decision can be right or wrong."""
+        task = self.task
+        return self.may_edit and task.state in FINAL and bool(task.decided_by) and not is_past(task)
+
+    @property
+    def can_comment(self) -> bool:
+        """Whether there is a task left to write about."""
+        return self.may_edit and not is_past(self.task)
+
+    @property
+    def verdict(self) -> str:
+        """What an audit found, as its form sends it."""
+        return {True: "correct", False: "wrong", None: ""}[self.task.is_correct]
+
+    @property
     def can_unlock(self) -> bool:
         """Whether it can be opened again; only what has fields can be corrected."""
         return self.can("unlock") and self.task.operation == verbs.PROCESS
 
 
-async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None) -> TaskView:
+async def view_task(
+    visitor: Visitor, public_id: str, typed: Typed | None = None, next_of: str = ""
+) -> TaskView:
     """Read a task and all that belongs to it, at one moment.
 
     Args:
         visitor: who looks.
         public_id: `task_<code>`.
         typed: shown in place of the values that are stored.
+        next_of: the project of which the visitor takes one task after another; empty: of all.
 
     Raises:
         NotFoundError: there is none, or the visitor may not see it.
@@ -322,12 +278,14 @@ async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None
         found = await documents_of(session, task)
         typed = typed or Typed()
         shown = typed if can_edit else Typed()
-        documents = [_document_view(document, found, project, shown) for document in found]
+        changes = _by_field(await changes_of(session, task))
+        documents = [_document_view(one, found, project, shown, changes) for one in found]
         if project is not None and project.blocks:
-            documents = [_data_view(project, task, shown)]
+            documents = [_data_view(project, task, shown, changes)]
         # Of a task whose export failed the documents are decided.
         stored = "" if task.review_step == "export" else written_arrangement(found)
         files = await _files(session, visitor, task)
+        history, comments = await read_history(session, visitor, task)
         return TaskView(
             task=task,
             name=task.name or spoken(task.operation),
@@ -339,7 +297,12 @@ async def view_task(visitor: Visitor, public_id: str, typed: Typed | None = None
             arrangement_reasons=_reasons_of_arrangement(shown),
             document_types=_possible_types(project),
             pages=await _pages(session, task, documents),
-            history=await read_history(session, visitor, task),
+            history=history,
+            comments=comments,
+            last_event=await last_number(session, task.id),
+            people=await _people(session, visitor) if can_edit else [],
+            judged_fields=await _judged_fields(session, task, documents),
+            next_image=await _next_image(session, visitor, task, next_of) if can_edit else "",
             input_file=next((f for f in files if f.id == task.input_file_id), None),
             output_files=[f for f in files if f.id != task.input_file_id],
             holder=holder,
@@ -357,15 +320,8 @@ def _lost(documents: Sequence[DocumentView], typed: Typed) -> Sequence[tuple[str
         for document in documents
         for shown in document.fields
         if (entered := typed.values.get(document.number, {}).get(shown.name)) is not None
-        and (text := _as_text(entered)) != shown.text
+        and (text := as_text(entered)) != shown.text
     ]
-
-
-def _as_text(entered: Entered) -> str:
-    """What was entered, as it is read and copied."""
-    if isinstance(entered, str):
-        return entered
-    return "\n".join(f" {CELL_MARK} ".join(row.values()) for row in entered if any(row.values()))
 
 
 async def _project_name(session: AsyncSession, visitor: Visitor, task: Task) -> str:
@@ -382,10 +338,34 @@ async def _files(session: AsyncSession, visitor: Visitor, task: Task) -> Sequenc
     return (await session.execute(query)).scalars().all()
 
 
+async def _people(session: AsyncSession, visitor: Visitor) -> Sequence[str]:
+    query = visible(User, visitor.caller).order_by(col(User.email)).limit(MOST_PEOPLE)
+    found = (await session.execute(query.with_only_columns(col(User.email)))).scalars()
+    return [email for email in found if email != visitor.name]
+
+
+async def _judged_fields(
+    session: AsyncSession, task: Task, documents: Sequence[DocumentView]
+) -> Sequence[tuple[str, str]]:
+    if task.decided_by is None or task.state not in FINAL:
+        return []
+    labels = {shown.name: shown.label for one in documents for shown in one.fields}
+    names = await verbs.judged_fields(session, task)
+    return [(name, labels.get(name, spoken(name))) for name in names]
+
+
+async def _next_image(session: AsyncSession, visitor: Visitor, task: Task, project: str) -> str:
+    following = await verbs.peek_next(session, visitor.caller, project or None, task)
+    if following is None:
+        return ""
+    query = select(Page).where(col(Page.task_id) == following.id).order_by(col(Page.number))
+    first = (await session.execute(query.limit(1))).scalar_one_or_none()
+    return image_address(following, first) if first else ""
+
+
 async def _pages(
     session: AsyncSession, task: Task, documents: Sequence[DocumentView]
 ) -> Sequence[PageView]:
-    query = select(Page).where(col(Page.task_id) == task.id).order_by(col(Page.number))
     fields = [f for document in documents for f in document.fields]
     cells = [cell for f in fields if f.table for row in f.table.rows for cell in row]
     shown = [*(f for f in fields if not f.table), *cells]
@@ -394,10 +374,10 @@ async def _pages(
             number=page.number,
             width=page.width_pixels,
             height=page.height_pixels,
-            address=f"/review/{task.public_id}/pages/{page.number}.png",
+            address=image_address(task, page),
             boxes=[_box_view(f, f.box) for f in shown if f.box and f.page_number == page.number],
         )
-        for page in (await session.execute(query)).scalars()
+        for page in await pages_of(session, task)
     ]
 
 
@@ -431,8 +411,21 @@ def _possible_types(project: ProjectFile | None) -> Sequence[str]:
     return [one.name for one in project.types] + ([UNKNOWN] if project.sorts else [])
 
 
+def _by_field(changes: Sequence[ValueChange]) -> Changes:
+    """What people made of each field, the newest first, and at the end what was found."""
+    found: defaultdict[tuple[int, str], list[Change]] = defaultdict(list)
+    for one in changes:
+        who = actor_words(one.actor, one.surface)
+        found[one.document_number, one.name].append(Change(one.at, who, one.before, one.after))
+    return found
+
+
 def _document_view(
-    document: Document, all_: Sequence[Document], project: ProjectFile | None, typed: Typed
+    document: Document,
+    all_: Sequence[Document],
+    project: ProjectFile | None,
+    typed: Typed,
+    changes: Changes,
 ) -> DocumentView:
     values = field_values(document)
     kind = project.type_named(document.document_type) if project else None
@@ -451,168 +444,39 @@ def _document_view(
         number=document.number,
         title=kind.title or spoken(document.document_type) if kind else "Document",
         fields=[
-            _field_view(document.number, values[name], parts.get(name), entered, reasons)
+            field_view(
+                document.number,
+                values[name],
+                parts.get(name),
+                entered,
+                reasons,
+                changes.get((document.number, name), []),
+            )
             for name in names
         ],
+        type=typed.types.get(document.number, document.document_type),
         pages=page_ranges(document.page_numbers) if len(all_) > 1 else "",
         first_page=min(document.page_numbers, default=0),
         group_number=document.group_number,
     )
 
 
-def _data_view(project: ProjectFile, task: Task, typed: Typed) -> DocumentView:
+def _data_view(project: ProjectFile, task: Task, typed: Typed, changes: Changes) -> DocumentView:
     data = task.task_data or {}
-    entered = typed.values.get(_DATA, {})
+    entered = typed.values.get(DATA, {})
     return DocumentView(
-        number=_DATA,
+        number=DATA,
         title=project.title or spoken(project.name),
         fields=[
-            _block_view(block, data.get(block.name), entered, typed) for block in project.blocks
+            block_view(
+                block,
+                index,
+                data.get(block.name),
+                entered=entered.get(block.name),
+                reason=typed.reasons.get(block.name, ""),
+                changes=changes.get((DATA, block.name), []),
+                address=f"/review/{task.public_id}",
+            )
+            for index, block in enumerate(project.blocks)
         ],
     )
-
-
-def _choices(block: BlockPart, text: str) -> Sequence[tuple[str, str]]:
-    """What can be chosen; what stands there and is none of it can be kept, and is told as wrong."""
-    if not block.choices:
-        return ()
-    known = {value for value, _ in block.choices}
-    others = [(text, text)] if text and text not in known else []
-    return [("", ""), *block.choices, *others]
-
-
-_DATA = 0
-"""The number of the document that is none, but the data of a task."""
-
-BLOCK_PREFIX = "block."
-"""Before the name of a block, in the name of its input."""
-
-
-def _block_view(
-    block: BlockPart, value: object, entered: Mapping[str, Entered], typed: Typed
-) -> FieldView:
-    stored = block.to_text(value)
-    text = _as_text(entered.get(block.name, stored))
-    fault = block.fault(value) if value is not None else ""
-    reason = typed.reasons.get(block.name) or (f"must be {fault}" if fault else "")
-    if reason:
-        mark = Mark("Invalid", "invalid")
-    elif text != stored:
-        mark = Mark("Changed, not saved", "quiet")
-    elif block.read_only:
-        mark = Mark("To be read", "quiet")
-    else:
-        mark = Mark("Filled in", "sure") if stored else Mark("Empty", "quiet")
-    index = re.sub(r"[^A-Za-z0-9_-]", "-", block.name)
-    return FieldView(
-        id=f"field-0-{index}",
-        input_name=f"{BLOCK_PREFIX}{block.name}",
-        name=block.name,
-        label=block.title,
-        text=text,
-        mark=mark,
-        message=f"{block.title} {reason}." if reason else "",
-        confidence="",
-        page_number=None,
-        box=None,
-        is_long=len(text) > LONG_TEXT_CHARACTERS or "\n" in text or not block.is_plain,
-        is_required=block.required and not block.read_only,
-        options=_choices(block, text),
-        hint=block.hint,
-        is_read_only=block.read_only,
-        link=stored if stored.startswith(("http://", "https://")) and "\n" not in stored else "",
-    )
-
-
-def _field_view(
-    document_number: int,
-    value: FieldValue,
-    part: FieldPart | None,
-    entered: Mapping[str, Entered],
-    reasons: Mapping[str, str],
-) -> FieldView:
-    stored = value.shown
-    sent = entered.get(value.name, stored)
-    text = _as_text(sent)
-    label = value.label or spoken(value.name)
-    mark, message = field_mark(value), value.message
-    if value.name in reasons:
-        mark, message = Mark("Invalid", "invalid"), reasons[value.name]
-    elif text != stored or (reasons and not value.valid):
-        mark, message = Mark("Changed, not saved", "quiet"), ""
-    return FieldView(
-        id=f"field-{document_number}-{value.name}",
-        input_name=input_name(document_number, value.name),
-        name=value.name,
-        label=label,
-        text=text,
-        mark=mark,
-        message=fault(label, message),
-        confidence=confidence_words(value, part),
-        page_number=value.page_number,
-        box=value.box,
-        is_long=len(text) > LONG_TEXT_CHARACTERS or "\n" in text,
-        is_required=part is not None and part.required,
-        options=_options(part, text) if part else (),
-        hint=how_to_type(part) if part and part.type is FieldType.LIST else "",
-        table=_table_view(document_number, part, value, sent)
-        if part and part.type is FieldType.TABLE
-        else None,
-    )
-
-
-def _options(part: FieldPart, text: str) -> Sequence[tuple[str, str]]:
-    """What can be chosen; what stands there and is none of it can be kept, and is told as wrong."""
-    if part.type is FieldType.BOOLEAN:
-        values = ["yes", "no"]
-    elif part.type is FieldType.CHOICE:
-        values = [option.value for option in part.options]
-    else:
-        return ()
-    others = [text] if text and text not in values else []
-    return [("", ""), *((value, value) for value in [*values, *others])]
-
-
-_NUMBERS = frozenset({FieldType.NUMBER, FieldType.MONEY})
-
-
-def _table_view(
-    document_number: int, part: FieldPart, value: FieldValue, sent: Entered
-) -> TableView:
-    if isinstance(sent, str):
-        texts = [{name: cell.shown for name, cell in row.items()} for row in value.rows]
-        messages = [
-            {name: cell.message for name, cell in row.items() if not cell.valid}
-            for row in value.rows
-        ]
-    else:
-        texts, messages = [dict(row) for row in sent if any(row.values())], []
-    rows: list[list[CellView]] = []
-    for index in range(len(texts) + EMPTY_ROWS):
-        cells = texts[index] if index < len(texts) else {}
-        faults = messages[index] if index < len(messages) else {}
-        found = value.rows[index] if index < len(value.rows) else {}
-        rows.append(
-            [
-                CellView(
-                    id=f"field-{document_number}-{part.name}-{index}-{column.name}",
-                    input_name=f"{input_name(document_number, part.name)}.{index}.{column.name}",
-                    label=f"{column.title}, row {index + 1}",
-                    text=cells.get(column.name, ""),
-                    message=faults.get(column.name, ""),
-                    is_number=column.type in _NUMBERS,
-                    page_number=found[column.name].page_number if column.name in found else None,
-                    box=found[column.name].box if column.name in found else None,
-                )
-                for column in part.columns
-            ]
-        )
-    return TableView([column.title for column in part.columns], rows)
-
-
-def input_name(document_number: int, name: str) -> str:
-    """The name of the input of a field; `decisions.py` reads it back.
-
-    Behind the name of a table stand the index of a row and the name of a column.
-    """
-    return f"field.{document_number}.{name}"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from store.fields import FieldValue
 from store.ids import now
+from store.models import Task
 from store.project_fields import FieldPart
 from store.states import State
 
@@ -50,6 +51,10 @@ ACTIVITIES = {
     "task.unlocked": "Opened again",
     "task.awaiting_export": "Offered to a client",
     "task.exporting": "Taken by a client",
+    "task.audited": "Judged",
+    "task.assigned": "Handed over",
+    "task.report_not_told": "Report not passed on",
+    "task.left": "Left the page",
 }
 
 # What is going on in a step of the flow.
@@ -91,6 +96,15 @@ def sentence(text: str) -> str:
 def state_mark(state: State) -> Mark:
     """The word for a state, the same as everywhere else."""
     return Mark(spoken(state.value), TONE_OF[state])
+
+
+def verdict_mark(task: Task) -> Mark | None:
+    """What an audit found of the decision; None where nobody decided."""
+    if task.decided_by is None:
+        return None
+    if task.is_correct is None:
+        return Mark("Not judged", "quiet")
+    return Mark("Correct", "sure") if task.is_correct else Mark("Wrong", "invalid")
 
 
 def field_mark(value: FieldValue) -> Mark:

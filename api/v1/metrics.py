@@ -1,6 +1,6 @@
 """/v1/metrics: how much goes through the queues."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -39,6 +39,10 @@ class Queue(words.Shape):
     """Discarded, filtered, failed, timed out, canceled."""
     waiting: int
     """Tasks that wait for a person now."""
+    waiting_since: datetime | None
+    """Since when the one of them waits that waits longest; null: there are none."""
+    straight_through: float | None
+    """0..1: of the completed ones, how many nobody had to decide; null: none were completed."""
     handling_seconds: float | None
     """Mean time that people held those on which they decided; null: there were none."""
     turnaround_seconds: float | None
@@ -67,6 +71,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "decided": 57,
             "ended_otherwise": 6,
             "waiting": 8,
+            "waiting_since": "2026-10-12T07:14:09Z",
+            "straight_through": 0.86,
             "handling_seconds": 41.5,
             "turnaround_seconds": 96.2,
             "audited": 20,

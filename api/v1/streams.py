@@ -57,6 +57,11 @@ def stop_streams() -> None:
     _stopping = True
 
 
+def is_stopping() -> bool:
+    """Whether streams are to end."""
+    return _stopping
+
+
 @dataclass
 class _Newest:
     """The newest event of all, as it was last looked up."""
@@ -174,7 +179,7 @@ async def _told(
     began = spoke = monotonic()
     looked = -1
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
-    while not _stopping:
+    while not is_stopping():
         newest = await newest_number()
         if newest > looked:
             is_over = task is not None and await _has_ended(task)

@@ -4,11 +4,14 @@ Each verb is one write transaction. A surface translates its words into these an
 """
 
 from flows.verbs.claims import (
+    LEFT_FOR,
     assign,
     claim,
     holder,
+    leave,
     must_hold_review,
     next_task,
+    peek_next,
     release,
     start_review,
 )
@@ -42,7 +45,7 @@ from flows.verbs.files import (
     store_bytes,
     take_file,
 )
-from flows.verbs.judging import MAX_COMMENT_CHARACTERS, audit, comment
+from flows.verbs.judging import MAX_COMMENT_CHARACTERS, audit, comment, judged_fields
 from flows.verbs.projects import delete_project, install_project, must_not_exceed, must_take
 from flows.verbs.queues import MAX_TITLE_CHARACTERS, change_queue, create_queue
 from flows.verbs.submit import PROCESS, UNSEEN, submit_operation, submit_process, submit_rows
@@ -61,6 +64,7 @@ from flows.verbs.values import by_field_key, field_key, save
 
 __all__ = [
     "ARRANGE",
+    "LEFT_FOR",
     "MAX_COMMENT_CHARACTERS",
     "MAX_FILE_BYTES",
     "MAX_NAME_CHARACTERS",
@@ -100,12 +104,15 @@ __all__ = [
     "file_members",
     "holder",
     "install_project",
+    "judged_fields",
+    "leave",
     "move_upload",
     "must_fit_upload",
     "must_hold_review",
     "must_not_exceed",
     "must_take",
     "next_task",
+    "peek_next",
     "release",
     "remember_file",
     "replace_bytes",

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, or_
+from sqlalchemy import ColumnElement, Select, bindparam, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -24,6 +24,10 @@ from store.lifecycle import amend
 from store.models import Task
 from store.settings import settings
 from store.states import State
+
+LEFT_FOR: Final = timedelta(seconds=15)
+"""How long a task is held on by who has left its page: long enough to come back to it, as by
+loading it anew, and no longer, since others wait for it."""
 
 HANDED_OVER_FOR: Final = timedelta(days=1)
 """How long a task that was handed over is held: who gets it may not be at the desk."""
@@ -119,26 +123,46 @@ async def next_task(
         untouched_first: what nobody has held yet goes before all that was given back.
     """
     async with database().writing() as session:
-        query = visible(Task, caller).where(_WAITS, sees_task(caller, REVIEW))
-        if project is not None:
-            found, _ = await find_project(session, caller, project)
-            query = query.where(col(Task.project_id) == found.id)
-        due = col(Task.due_at)
-        query = query.order_by(
-            col(Task.priority).desc(), due.is_(None), due, col(Task.created_at)
-        ).limit(1)
-        until, at = col(Task.claimed_until), now()
-        free = query.where(or_(until.is_(None), until < at))
+        query = await _in_turn(session, caller, project)
+        free = query.where(_is_free())
         wanted = [free]
         if untouched_first:
             wanted.insert(0, free.where(col(Task.claimed_at).is_(None)))
         if held_first:
-            wanted.insert(0, query.where(until >= at, col(Task.claimed_by) == caller.actor.name))
+            mine = (col(Task.claimed_until) >= now(), col(Task.claimed_by) == caller.actor.name)
+            wanted.insert(0, query.where(*mine))
         for one in wanted:
             found_task = await session.execute(one.with_for_update(skip_locked=True))
             if task := found_task.scalar_one_or_none():
                 return await _claim(session, caller, task)
         return None
+
+
+async def peek_next(
+    session: AsyncSession, caller: Caller, project: str | None, but: Task
+) -> Task | None:
+    """The task that `next_task` would give if it were asked now, beside one; nothing is claimed."""
+    query = await _in_turn(session, caller, project)
+    query = query.where(_is_free(), col(Task.id) != but.id)
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def _in_turn(
+    session: AsyncSession, caller: Caller, project: str | None
+) -> Select[tuple[Task]]:
+    """The first of the tasks that wait for the caller."""
+    query = visible(Task, caller).where(_WAITS, sees_task(caller, REVIEW))
+    if project is not None:
+        found, _ = await find_project(session, caller, project)
+        query = query.where(col(Task.project_id) == found.id)
+    due = col(Task.due_at)
+    order = (col(Task.priority).desc(), due.is_(None), due, col(Task.created_at))
+    return query.order_by(*order).limit(1)
+
+
+def _is_free() -> ColumnElement[bool]:
+    until = col(Task.claimed_until)
+    return or_(until.is_(None), until < now())
 
 
 async def release(caller: Caller, public_id: str) -> Task:
@@ -152,6 +176,23 @@ async def release(caller: Caller, public_id: str) -> Task:
         if holder(task) != caller.actor.name:
             raise NotClaimedError
         return await _set_free(session, caller, task)
+
+
+async def leave(caller: Caller, public_id: str) -> Task:
+    """Stop being at work on a task: what is held is free for others shortly after.
+
+    Nothing happens to what the caller does not hold, nor to what was handed over: who got that
+    need not be at it.
+    """
+    async with database().writing() as session:
+        task = await find_task(session, caller, public_id, lock=True)
+        soon, lease = now() + LEFT_FOR, timedelta(seconds=settings().claim_lease_seconds)
+        until = task.claimed_until
+        if holder(task) != caller.actor.name or until is None:
+            return task
+        if not soon < until <= now() + lease:
+            return task
+        return await amend(session, task, "task.left", caller.actor, claimed_until=soon)
 
 
 async def _set_free(session: AsyncSession, caller: Caller, task: Task) -> Task:

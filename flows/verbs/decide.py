@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from flows.outbox import changing, enqueue
 from flows.verbs.claims import find_task_to_review, handled_seconds
-from flows.verbs.values import by_document, field_key, with_values, write_values
+from flows.verbs.values import by_document, field_key, fill_in, write_values
 from flows.waits import review_key
 from operations.validate_fields import check
 from store.access import Caller
@@ -21,13 +21,14 @@ from store.errors import (
     IllegalTransitionError,
 )
 from store.finding import (
+    changes_of,
     documents_of,
     field_values,
     project_file_of,
 )
 from store.ids import now
 from store.lifecycle import advance
-from store.models import Document, OutboxKind, Page, Task
+from store.models import Document, OutboxKind, Page, Task, ValueChange
 from store.project_file import ProjectFile
 from store.project_sorting import UNKNOWN
 from store.states import Event
@@ -68,7 +69,7 @@ async def complete(
         task = await find_task_to_review(session, caller, public_id, must_hold=must_hold)
         project = await project_file_of(session, task)
         if project.blocks:
-            data = with_values(project, task, values or {})
+            data = fill_in(session, caller, task, project, values or {})
             if faults := faults_of(project.blocks, data, is_final=True):
                 raise FieldsInvalidError(fields=faults)
             return await _decide(
@@ -82,7 +83,7 @@ async def complete(
                 settled_at=now(),
             )
         for number, typed_in in by_document(values, document_number, documents).items():
-            await write_values(session, task, project, typed_in, number)
+            await write_values(session, caller, task, project, typed_in, number)
         found = await documents_of(session, task)
         if not found or (task.review_step == "extract" and not all(d.is_extracted for d in found)):
             raise ConflictError("The documents of the task are not read yet. Try again shortly.")
@@ -159,9 +160,19 @@ async def arrange(
             (tuple(old.page_numbers), old.document_type): old
             for old in await documents_of(session, task)
         }
+        changes = await changes_of(session, task)
         await session.execute(delete(Document).where(col(Document.task_id) == task.id))
+        await session.execute(delete(ValueChange).where(col(ValueChange.task_id) == task.id))
         for number, one in enumerate(documents, 1):
             old = before.get((tuple(one.page_numbers), one.document_type))
+            # What became of its values stays with a document that is kept, under its new number.
+            session.add_all(
+                ValueChange(
+                    **change.model_dump(exclude={"id", "document_number"}), document_number=number
+                )
+                for change in changes
+                if old is not None and change.document_number == old.number
+            )
             session.add(
                 Document(
                     task_id=task.id,
@@ -233,5 +244,6 @@ async def _decide(
         decided_by=caller.actor.name,
         handling_seconds=handled_seconds(task),
         is_correct=None,
+        wrong_fields=None,
         **changes,
     )

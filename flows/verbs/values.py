@@ -19,7 +19,7 @@ from store.finding import (
     project_file_of,
 )
 from store.lifecycle import amend
-from store.models import Document, Task
+from store.models import Document, Task, ValueChange
 from store.project_file import ProjectFile
 
 
@@ -55,11 +55,12 @@ async def save(
         told: list[str] = []
         data = task.task_data
         if project.blocks:
-            data = with_values(project, task, values or {})
+            data = fill_in(session, caller, task, project, values or {})
             told = sorted(values or {})
         else:
             for number, typed_in in by_document(values, document_number, documents).items():
-                told += sorted(await write_values(session, task, project, typed_in, number))
+                changed = await write_values(session, caller, task, project, typed_in, number)
+                told += sorted(changed)
         return await amend(
             session, task, "task.saved", caller.actor, data={"fields": told}, task_data=data
         )
@@ -111,8 +112,14 @@ def by_field_key(
     return {number: some for number, some in found.items() if some}
 
 
-def with_values(project: ProjectFile, task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The data of a task with what a person filled in.
+def fill_in(
+    session: AsyncSession,
+    caller: Caller,
+    task: Task,
+    project: ProjectFile,
+    values: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The data of a task with what a person filled in, whose changes are remembered.
 
     Raises:
         FieldsInvalidError: a name is no block, or one of a block that is only read.
@@ -127,11 +134,25 @@ def with_values(project: ProjectFile, task: Task, values: Mapping[str, Any]) -> 
             faults[name] = "is only to be read"
     if faults:
         raise FieldsInvalidError(fields=faults)
+    for block in project.blocks:
+        old, new = before.get(block.name), values.get(block.name)
+        if block.name in values and new != old:
+            change = ValueChange(
+                task_id=task.id,
+                document_number=0,
+                name=block.name,
+                before=block.to_text(old),
+                after=block.to_text(new),
+                actor=caller.actor.name,
+                surface=caller.actor.surface,
+            )
+            session.add(change)
     return {**before, **values}
 
 
 async def write_values(
     session: AsyncSession,
+    caller: Caller,
     task: Task,
     project: ProjectFile,
     values: Mapping[str, Any],
@@ -152,4 +173,17 @@ async def write_values(
         if (field := part.field(name)) is not None:
             after[name] = typed(field, value, before.get(name))
     document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
+    for name in values:
+        if (old := before.get(name)) is None or old.shown != after[name].shown:
+            change = ValueChange(
+                task_id=task.id,
+                document_number=document_number,
+                name=name,
+                before=old.shown if old else "",
+                after=after[name].shown,
+                method=old.method if old else "",
+                actor=caller.actor.name,
+                surface=caller.actor.surface,
+            )
+            session.add(change)
     return {name for name in after if after[name] != before.get(name)}

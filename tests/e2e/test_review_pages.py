@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from flows import verbs
 from store.database import database
 from store.finding import find_task
+from store.ids import now
 from store.models import Task
 from store.states import State
 from tests.browser import DESKTOP, PHONE, open_browser, signed_in_page
@@ -121,8 +122,10 @@ async def test_a_task_goes_from_the_queue_to_completed_by_keyboard_alone(
     await page.keyboard.type(site.keys[ANA])
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Queue")).to_be_visible()
-    await press_until(page, "Next task")
-    await page.keyboard.press("Enter")
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("n")
     await expect(page).to_have_url(re.compile(task_id))
     # The task is held, so the first field in doubt has the focus.
     await expect(page.get_by_label("Purchase order")).to_be_focused()
@@ -131,20 +134,91 @@ async def test_a_task_goes_from_the_queue_to_completed_by_keyboard_alone(
     for _ in range(3):
         await page.keyboard.press("Enter")
     await expect(page.get_by_label("Total")).to_be_focused()
+    await page.keyboard.press("Shift+Enter")
+    await expect(page.get_by_label("VAT")).to_be_focused()
+    await page.keyboard.press("Alt+ArrowDown")  # the next one in doubt
     await page.keyboard.press("Control+A")
     await page.keyboard.type("1,285.20")
     await expect(page.locator("#field-1-total-mark")).to_have_text("Changed, not saved")
-    await press_until(page, "Complete")
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()
+    await page.keyboard.press("Control+s")
+    await expect(page.get_by_text("Saved. The task still waits")).to_be_visible()
+    # The value tells who made it of what; single keys work outside of fields.
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("c")
+    await page.keyboard.type("Checked with the mill.")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("#comments")).to_contain_text("Checked with the mill.")
+    await page.keyboard.press("Escape")
+    changes = page.locator("#field-1-total-changes")
+    await expect(changes.locator("summary")).to_have_text("Changed once")
+    following = await site.add_task(age=timedelta(days=12))
+    await page.get_by_label("Total").focus()
+    await page.keyboard.press("Control+Enter")
+    await expect(page.get_by_text("Completed. This is the next task.")).to_be_visible()
+    await expect(page).to_have_url(re.compile(following))
+    assert verbs.holder(await task_of(site, following)) == ANA
+    await page.goto(f"{site.url}/review/{task_id}")
     await site.finish_task(task_id)
     # The page follows by itself.
     await expect(page.get_by_role("link", name="data.json")).to_be_visible(timeout=15_000)
     await expect(page.locator(".task-title .badge")).to_have_text("Completed")
+    await expect(page.locator(".values .changes").last).to_contain_text("Changed once")
     task = await task_of(site, task_id)
     assert task.state is State.COMPLETED
     assert (task.decision or {})["actor"] == ANA
+    await verbs.release(site.callers[ANA], following)
     await context.close()
+
+
+async def test_what_is_pointed_at_on_the_page_goes_into_the_field(page: Page, site: Site) -> None:
+    await page.emulate_media(reduced_motion="reduce")  # the pages stand still at once
+    await page.goto(f"{site.url}/review/{await site.add_task()}")
+    total = page.get_by_label("Total")
+    await total.focus()
+    await expect_inside(page, '[data-box-of="field-1-total"]', ".sheets")
+    await click_word(page, site, "1,285.20")
+    await expect(total).to_have_value("1,285.20")
+    await expect(total).to_be_focused()
+    supplier = page.get_by_label("Supplier")
+    await supplier.focus()
+    await expect_inside(page, '[data-box-of="field-1-supplier"]', ".sheets")
+    first = await place_of_word(page, site, "12")
+    last = await place_of_word(page, site, "Kendal")
+    await page.mouse.move(first[0] - 4, first[1] - 4)
+    await page.mouse.down()
+    await page.mouse.move(last[0] + 4, last[1] + 4, steps=4)
+    await page.mouse.up()
+    await expect(supplier).to_have_value("12 Weir Lane, Kendal")
+    # The same on a page that is turned and larger.
+    await page.keyboard.press("Escape")
+    for key in ("r", "+"):
+        await page.keyboard.press(key)
+    number = page.get_by_label("Invoice number")
+    await number.focus()
+    await expect_inside(page, '[data-box-of="field-1-invoice_number"]', ".sheets")
+    await click_word(page, site, "NW-2026-01847")
+    await expect(number).to_have_value("NW-2026-01847")
+    await page.get_by_role("button", name="Words").click()
+    await expect(page.locator("#page-1 .words")).to_be_attached()
+
+
+async def place_of_word(page: Page, site: Site, text: str) -> tuple[float, float]:
+    """Where the middle of a word of the first page is in the window."""
+    word = next(one for one in site.invoice.words[0] if one.text == text)
+    left, top, right, bottom = word.box
+    x, y = await page.evaluate(
+        """([x, y]) => {
+            const matrix = document.querySelector("#page-1 .boxes").getScreenCTM();
+            const point = new DOMPoint(x, y).matrixTransform(matrix);
+            return [point.x, point.y];
+        }""",
+        [(left + right) / 2, (top + bottom) / 2],
+    )
+    return x, y
+
+
+async def click_word(page: Page, site: Site, text: str) -> None:
+    await page.mouse.click(*await place_of_word(page, site, text))
 
 
 async def test_a_field_with_the_focus_shows_its_box_and_a_box_finds_its_field(
@@ -159,8 +233,13 @@ async def test_a_field_with_the_focus_shows_its_box_and_a_box_finds_its_field(
         await expect_inside(page, f'[data-box-of="field-1-{name}"]', ".sheets")
     await page.locator('[data-box-of="field-1-vat"]').click()
     await expect(page.get_by_label("VAT")).to_be_focused()
-    await page.get_by_role("button", name="200 %").click()
-    await expect_inside(page, '[data-box-of="field-1-vat"]', ".sheets")
+    before = await page.locator("#page-1").evaluate("(e) => e.getBoundingClientRect().width")
+    await page.get_by_role("button", name="Zoom in").click()
+    after = await page.locator("#page-1").evaluate("(e) => e.getBoundingClientRect().width")
+    assert after == pytest.approx(1.25 * before, rel=0.02)
+    await page.get_by_role("button", name="Rotate the page").click()
+    size = await page.locator("#page-1").evaluate("(e) => [e.clientWidth, e.clientHeight]")
+    assert size[0] > size[1]
 
 
 async def expect_inside(page: Page, inner: str, outer: str) -> None:
@@ -196,7 +275,7 @@ async def test_what_is_refused_comes_back_with_its_reasons_and_all_that_was_type
     await page.goto(f"{site.url}/review/{await site.add_task()}")
     await page.get_by_label("Supplier").fill("Typed by hand")
     await page.get_by_label("Invoice date").fill("the 31st of never")
-    await page.get_by_role("button", name="Complete").click()
+    await page.get_by_role("button", name="Complete", exact=True).click()
     alert = page.get_by_role("alert")
     await expect(alert).to_be_focused()
     await expect(page.get_by_label("Supplier")).to_have_value("Typed by hand")
@@ -215,16 +294,137 @@ async def test_of_two_people_on_one_task_the_second_is_told_and_loses_nothing(
             await one.goto(f"{site.url}/review/{task_id}")
         await page.get_by_role("button", name="Claim").click()
         await other.get_by_label("Supplier").fill("What Ben typed")
-        await other.get_by_role("button", name="Complete").click()
+        await other.get_by_role("button", name="Complete", exact=True).click()
         alert = other.get_by_role("alert")
         await expect(alert).to_contain_text(f"{ANA} has claimed this task")
         await expect(alert).to_contain_text("What Ben typed")
         await page.get_by_label("Total").fill("1285.20")
-        await page.get_by_role("button", name="Complete").click()
+        await page.get_by_role("button", name="Complete", exact=True).click()
         await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()
         await alert.get_by_role("link", name="Show the task as it is").click()
         await expect(other.locator(".live .badge")).to_have_text("Running")
     assert ((await task_of(site, task_id)).decision or {})["actor"] == ANA
+
+
+async def test_two_people_see_what_the_other_does_as_it_happens(
+    browser: Browser, page: Page, site: Site
+) -> None:
+    task_id = await site.add_task()
+    async with signed_in(browser, site, BEN) as other:
+        await page.goto(f"{site.url}/review/{task_id}")
+        await other.goto(f"{site.url}/review/{task_id}")
+        await expect(page.locator("#here")).to_have_text(f"Also here: {BEN}", timeout=15_000)
+        await expect(other.locator("#here")).to_have_text(f"Also here: {ANA}", timeout=15_000)
+        await page.get_by_role("button", name="Claim").click()
+        await expect(other.locator("#claim")).to_contain_text(f"{ANA} holds this task")
+        await expect(other.get_by_role("button", name="Save")).to_have_count(0)
+        await other.get_by_label("Write a comment").fill("I know this mill.")
+        await other.get_by_role("button", name="Send the comment").click()
+        await page.get_by_label("Supplier").fill("Typed meanwhile")
+        await expect(page.locator("#comments")).to_contain_text("I know this mill.", timeout=15_000)
+        await expect(page.get_by_label("Supplier")).to_have_value("Typed meanwhile")
+        await page.get_by_role("button", name="Save").click()
+        await expect(other.locator(".values")).to_contain_text("Typed meanwhile", timeout=15_000)
+        # Who leaves the page frees the task for others shortly after.
+        await page.get_by_role("link", name="Queue").first.click()
+        await expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+        await expect(other.locator("#here")).to_have_text("", timeout=15_000)
+
+        async def left() -> bool:
+            until = (await task_of(site, task_id)).claimed_until
+            return until is not None and until <= now() + verbs.LEFT_FOR
+
+        for _ in range(100):
+            if await left():
+                break
+            await page.wait_for_timeout(100)
+        assert await left()
+        # The queue follows, too.
+        await page.goto(f"{site.url}/review")
+        await verbs.discard(site.callers[ANA], task_id, "Not ours.")
+        await expect(page.locator(f'a[href="/review/{task_id}"]')).to_have_count(0, timeout=15_000)
+        await expect(other.locator(".task-title .badge")).to_have_text("Discarded", timeout=15_000)
+
+
+async def test_several_tasks_are_claimed_and_discarded_by_keyboard(page: Page, site: Site) -> None:
+    ids = [await site.add_task(project="delivery-notes", name=f"Bulk {n}") for n in range(3)]
+    await verbs.claim(site.callers[BEN], ids[2])
+    await page.goto(f"{site.url}/review?project=delivery-notes")
+    for one in ids:
+        await page.locator(f'a[href="/review/{one}"]').focus()
+        await page.keyboard.press("x")
+    await expect(page.locator("#chosen-count")).to_have_text("3 chosen")
+    await page.keyboard.press("c")
+    await expect(page.get_by_text("2 tasks claimed. 1 not")).to_be_visible()
+    assert [verbs.holder(await task_of(site, one)) for one in ids] == [ANA, ANA, BEN]
+    await page.goto(f"{site.url}/review?project=delivery-notes&assignee=me")
+    await page.keyboard.press("a")
+    await page.keyboard.press("d")
+    await page.keyboard.type("Sent twice.")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("2 tasks discarded.")).to_be_visible()
+    tasks = [await task_of(site, one) for one in ids]
+    assert [task.state for task in tasks] == [State.DISCARDED] * 2 + [State.IN_REVIEW]
+    assert {(task.decision or {})["note"] for task in tasks[:2]} == {"Sent twice."}
+
+
+async def test_every_type_of_block_is_drawn_and_can_be_filled_in(page: Page, site: Site) -> None:
+    task_id = await site.add_data_task()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(f"{site.url}/review/{task_id}")
+    await expect(page.locator(".marked mark")).to_have_text("Ada LovelacePerson")
+    await expect(page.locator(".picture .place")).to_have_attribute("width", "300")
+    for picture in await page.locator(".media img, .picture img").all():
+        assert await picture.evaluate("async (i) => { await i.decode(); return i.naturalWidth }")
+    # A second name is marked by choosing it in the text.
+    await page.evaluate(
+        """() => {
+            const text = document.querySelector(".marked").lastChild.firstChild;
+            const at = text.data.indexOf("London");
+            getSelection().setBaseAndExtent(text, at, text, at + 6);
+        }"""
+    )
+    await (
+        page.get_by_role("group", name="Marks of Names").get_by_role("button", name="Place").click()
+    )
+    await expect(page.locator(".marked mark")).to_have_text(["Ada LovelacePerson", "LondonPlace"])
+    # A second place is drawn on the picture.
+    frame = page.locator(".picture .marks")
+    await frame.scroll_into_view_if_needed()
+    box = await frame.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + 40, box["y"] + 200)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + 140, box["y"] + 260, steps=3)
+    await page.mouse.up()
+    await expect(page.locator(".picture .place")).to_have_count(2)
+    # A row is added to a form, and one is removed, by keyboard.
+    await page.get_by_label("What, row 1").first.focus()
+    await page.keyboard.press("Alt+Insert")
+    await page.keyboard.type("Door")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("3")
+    await page.get_by_label("What, row 1").first.focus()
+    await page.keyboard.press("Alt+Delete")
+    await page.get_by_label("Place").check()
+    await page.get_by_label("Amounts").fill("1\n2.5")
+    await page.get_by_label("Title").fill("Lease, signed")
+    await page.keyboard.press("Control+s")
+    await expect(page.get_by_text("Saved. The task still waits")).to_be_visible()
+    data = (await task_of(site, task_id)).task_data or {}
+    assert data["items"] == [{"what": "Lamp", "count": 1}, {"what": "Door", "count": 3}]
+    assert data["amounts"] == [1, 2.5]
+    assert data["subjects"] == ["person", "place"]
+    assert data["title"] == "Lease, signed"
+    assert data["talk"] == [{"author": "Ada", "text": "Is it signed?"}, "It is."]
+    assert data["names"]["entities"][1] == {"start": 30, "end": 36, "label": "place"}
+    assert data["stamps"]["boxes"][1]["label"] == "person"
+    await page.keyboard.press("Control+Enter")
+    await expect(page).not_to_have_url(re.compile(task_id))
+    assert (await task_of(site, task_id)).state is State.RUNNING
+    assert complaints == []
 
 
 async def test_discarding_asks_first_and_keeps_the_reason(page: Page, site: Site) -> None:
@@ -253,7 +453,7 @@ async def test_a_button_pressed_twice_is_sent_once(page: Page, site: Site) -> No
     await page.get_by_label("Total").fill("1285.20")
     requests: list[tuple[str, str]] = []
     page.on("request", lambda request: requests.append((request.method, request.url)))
-    await page.get_by_role("button", name="Complete").dblclick()
+    await page.get_by_role("button", name="Complete", exact=True).dblclick()
     await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()
     sent = [url for method, url in requests if method == "POST"]
     assert sent == [f"{site.url}/review/{task_id}/complete"]
@@ -311,7 +511,7 @@ async def test_without_scripts_a_task_can_be_claimed_and_completed(
         await page.goto(f"{site.url}/review/{task_id}")
         await page.get_by_role("button", name="Claim").click()
         await page.get_by_label("Total").fill("1285.20")
-        await page.get_by_role("button", name="Complete").click()
+        await page.get_by_role("button", name="Complete", exact=True).click()
         await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()
 
 
@@ -448,7 +648,7 @@ async def test_axe_finds_nothing_to_say(
             await look(page, name)
         await page.goto(f"{site.url}/review/{await site.add_task()}")
         await page.get_by_label("Net amount").fill("nothing")
-        await page.get_by_role("button", name="Complete").click()
+        await page.get_by_role("button", name="Complete", exact=True).click()
         await look(page, "refused")
         await page.get_by_role("button", name="Discard…").click()
         await look(page, "dialog")
@@ -516,5 +716,5 @@ async def test_on_a_phone_everything_fits_and_a_task_can_be_completed(
         )
         assert covered == "field-1-total"
         await page.get_by_label("Total").fill("1285.20")
-        await page.get_by_role("button", name="Complete").tap()
+        await page.get_by_role("button", name="Complete", exact=True).tap()
         await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()

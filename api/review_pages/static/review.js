@@ -1,128 +1,105 @@
-// The review pages work without this file; it makes them quick: a field shows its place on the
-// page, Enter goes to the next field, and what was typed is not lost by a slip.
+// What all pages share: times, dialogs, keys, and forms that are sent once. The pages work without
+// scripts; these make them quick.
 "use strict";
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
 // Times are sent in UTC and shown in the reader's own zone.
-for (const time of all("time[data-local]")) {
-  const moment = new Date(time.dateTime);
-  time.title = time.textContent;
-  time.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+function localize(within) {
+  for (const time of all("time[data-local]", within)) {
+    const moment = new Date(time.dateTime);
+    time.title = time.textContent;
+    time.textContent = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    time.removeAttribute("data-local");
+  }
 }
+localize(document);
 
-// Fields and their boxes.
-const sheets = document.querySelector(".sheets");
-const boxOf = (id) => document.querySelector(`[data-box-of="${CSS.escape(id)}"]`);
-
-function showBox(id) {
-  for (const active of all(".box.is-active")) active.classList.remove("is-active");
-  const box = boxOf(id);
-  if (!box) return;
-  box.classList.add("is-active");
-  scrollToBox(box);
-}
-
-function scrollToBox(box) {
-  // Only the pages scroll: scrollIntoView would move the field away from under the fingers.
-  const place = box.getBoundingClientRect();
-  const frame = sheets.getBoundingClientRect();
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  sheets.scrollTo({
-    left: sheets.scrollLeft + place.left + place.width / 2 - frame.left - frame.width / 2,
-    top: sheets.scrollTop + place.top + place.height / 2 - frame.top - frame.height / 2,
-    behavior: calm ? "instant" : "smooth",
-  });
-}
-
-const form = document.querySelector("[data-fields]");
-const inputs = form ? all(".field input, .field select, .field textarea", form) : [];
-
-function isChanged(input) {
-  if (!input.options) return input.value !== input.defaultValue;
-  return [...input.options].some((option) => option.selected !== option.defaultSelected);
-}
-
-for (const input of inputs) {
-  input.addEventListener("focus", () => showBox(input.id));
-  input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.isComposing || event.target.matches("textarea")) return;
-    event.preventDefault(); // Enter would send the form from the middle of the work
-    const next = inputs[inputs.indexOf(input) + 1];
-    (next ?? document.querySelector("[form=fields]")).focus();
-  });
-  const field = input.closest(".field"); // the cells of a table share its mark
-  const mark = field.querySelector(".badge");
-  const asItWas = mark.cloneNode(true);
-  input.addEventListener("input", () => {
-    if (!inputs.some((other) => other.closest(".field") === field && isChanged(other))) {
-      mark.className = asItWas.className;
-      mark.replaceChildren(...asItWas.cloneNode(true).childNodes);
-    } else {
-      mark.className = "badge tone-quiet";
-      mark.replaceChildren("Changed, not saved");
-    }
-  });
-}
-
-for (const box of all("[data-box-of]")) {
-  box.addEventListener("click", () => {
-    const target = document.getElementById(box.dataset.boxOf);
-    if (target) target.focus();
-    else showBox(box.dataset.boxOf);
-  });
-}
-
-for (const shown of all("[data-shows]")) {
-  shown.addEventListener("click", () => showBox(shown.dataset.shows));
-}
-
-for (const link of all(".page-links a")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault(); // the address stays the task's, and Back leads to the queue
-    const sheet = document.querySelector(link.getAttribute("href"));
-    sheets.scrollTo({ top: sheet.offsetTop - sheets.offsetTop });
-    sheets.focus({ preventScroll: true });
-  });
-}
-
-// Zoom.
 for (const tool of all("[data-needs-script]")) tool.hidden = false;
-for (const button of all("[data-zooms]")) {
-  button.addEventListener("click", () => {
-    button.closest(".viewer").dataset.zoom = button.dataset.zooms;
-    for (const other of all("[data-zooms]")) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-    const active = document.querySelector(".box.is-active");
-    if (active) scrollToBox(active);
+
+// Dialogs. The listeners are the document's, since parts of pages come anew.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens).showModal();
+  event.target.closest("[data-closes]")?.closest("dialog").close();
+});
+
+// Keys: `key -> what it does`. Those without Ctrl or Alt can be switched off (WCAG 2.2, 2.1.4), and
+// do nothing while somebody types.
+const singleKeys = {};
+const chords = {};
+const isTyping = (element) => element.matches("textarea, select, input:not([type=checkbox], [type=radio])");
+const sheet = document.getElementById("keys-dialog");
+const singleKeysSwitch = document.getElementById("single-keys");
+const KEPT_SWITCH = "papertray-single-keys";
+
+if (singleKeysSwitch) {
+  singleKeysSwitch.checked = localStorage.getItem(KEPT_SWITCH) !== "off";
+  singleKeysSwitch.addEventListener("change", () => {
+    localStorage.setItem(KEPT_SWITCH, singleKeysSwitch.checked ? "on" : "off");
   });
 }
 
-// Dialogs.
-for (const button of all("[data-opens]")) {
-  button.addEventListener("click", () => document.getElementById(button.dataset.opens).showModal());
-}
-for (const button of all("[data-closes]")) {
-  button.addEventListener("click", () => button.closest("dialog").close());
-}
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  const held = `${event.ctrlKey || event.metaKey ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}`;
+  const isSingle = !held && !isTyping(event.target);
+  if (held === "Ctrl+Alt+") return; // AltGr, with which people write
+  const act = held ? chords[held + event.key] : isSingle && singleKeys[event.key.toLowerCase()];
+  if (!act || (isSingle && singleKeysSwitch && !singleKeysSwitch.checked)) return;
+  event.preventDefault();
+  act(event);
+});
+if (sheet) singleKeys["?"] = () => sheet.showModal();
 
-// A form is sent once, however often its button is pressed; leaving with changes asks first.
+// A button that is there does what it does when it is clicked.
+const press = (selector) => () => document.querySelector(selector)?.click();
+singleKeys.n = press("[data-next] button");
+singleKeys.q = () => { location.href = "/review"; };
+
+// A form is sent once, however often its button is pressed.
 let isSending = false;
 document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return; // a script sends it
   if (isSending) event.preventDefault();
   isSending = true;
 });
 addEventListener("pageshow", () => { isSending = false; });
-addEventListener("beforeunload", (event) => {
-  const isUnsaved = form?.matches("[data-unsaved]")
-    || inputs.some(isChanged);
-  if (isUnsaved && !isSending) event.preventDefault();
-});
 
-// Where to begin: at what was refused, else at the first field in doubt of a task one holds. On a
-// small screen that would open the keyboard over half of it.
-const refused = document.querySelector("[data-focus]");
-const doubtful = inputs.find((input) => input.matches(".tone-invalid, .tone-confirm"));
-if (refused) refused.focus();
-else if (form?.matches("[data-mine]") && matchMedia("(min-width: 60rem)").matches) doubtful?.focus();
+// Parts that are marked `data-live` are put in anew as the server now has them.
+async function refresh(address) {
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return null;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of all("[data-live]")) {
+    const fresh = page.getElementById(part.id);
+    if (!fresh || part.contains(document.querySelector("dialog[open]"))) continue;
+    if (part.open !== undefined) fresh.open = part.open;
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const place = focused && all("a, button, input, summary", part).indexOf(focused);
+    const adopted = document.adoptNode(fresh);
+    part.replaceWith(adopted);
+    localize(adopted);
+    for (const tool of all("[data-needs-script]", adopted)) tool.hidden = false;
+    if (focused) all("a, button, input, summary", adopted)[place]?.focus();
+  }
+  return page;
+}
+
+// Follows what the server tells for as long as somebody looks at the page: a browser has few lines
+// to one server, and a page in the background needs none.
+function follow(address, listeners) {
+  let source = null;
+  const open = () => {
+    if (source || document.hidden) return;
+    source = new EventSource(address());
+    for (const [name, listener] of Object.entries(listeners)) {
+      source.addEventListener(name, (event) => listener(JSON.parse(event.data), event));
+    }
+  };
+  const close = () => { source?.close(); source = null; };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  open();
+}

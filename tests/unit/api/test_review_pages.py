@@ -119,11 +119,19 @@ async def document_of(site: Site, public_id: str) -> Document:
         return (await documents_of(session, task))[0]
 
 
+async def age_claim(site: Site, public_id: str, left: timedelta = timedelta(minutes=20)) -> None:
+    """Let time go by for who holds a task."""
+    task = await task_of(site, public_id)
+    async with database().writing() as session:
+        (await session.get_one(Task, task.id)).claimed_until = now() + left
+
+
 def address_of(route: APIRoute) -> str:
     return (
         re.sub(r"\{task_id\}", "task_aaaaaaaaaaaaaaaa", route.path)
         .replace("{verb}", "discard")
-        .replace("{page_number:int}", "1")
+        .replace("{page_number}", "1")
+        .replace("{index}", "0")
         .replace("{file_id}", "file_a")
     )
 
@@ -311,7 +319,7 @@ async def test_a_page_that_follows_a_task_is_sent_whole_to_the_sign_in_page(
 async def test_every_kind_of_answer_has_the_headers_of_trust(ana: Browser, site: Site) -> None:
     task_id = await site.add_task()
     addresses = ["/", "/sign-in", "/review", f"/review/{task_id}", "/review/task_nope"]
-    addresses += ["/review?state=nowhere", f"/review/{task_id}/pages/9.png"]
+    addresses += ["/review?state=nowhere", f"/review/{task_id}/pages/9/image"]
     for address in addresses:
         answer = await ana.get(address)
         for name, value in HEADERS.items():
@@ -474,7 +482,7 @@ async def test_another_organization_sees_nothing_of_it(site: Site) -> None:
     async with browser() as eve:
         await eve.sign_in(key.key)
         assert "secret name" not in await eve.open("/review?state=all")
-        for rest in ("", "/status", "/pages/1.png", f"/files/{file_id}"):
+        for rest in ("", "/status", "/pages/1/image", f"/files/{file_id}"):
             assert (await eve.get(f"/review/{task_id}{rest}")).status_code == 404
         for verb in ("claim", "save", "complete", "discard", "cancel", "release", "unlock"):
             assert (await eve.press(f"/review/{task_id}/{verb}")).status_code == 404
@@ -509,7 +517,7 @@ async def test_every_field_has_a_label_a_word_for_its_state_and_a_reason(
 ) -> None:
     page = await ana.open(f"/review/{await site.add_task()}")
     for name in site.values():
-        assert f'<label for="field-1-{name}">' in page
+        assert f'for="field-1-{name}">' in page
         assert f'id="field-1-{name}-mark"' in page
     assert re.search(r'id="field-1-total"[^>]*aria-invalid="true"', page)
     for text in ("Invalid", "To be confirmed", "Sure", "Low confidence: 58 % (asked: 70 %)"):
@@ -661,12 +669,18 @@ async def test_an_open_page_renews_its_claim_and_the_history_shows_one(
     ana: Browser, site: Site
 ) -> None:
     task_id = await site.add_task()
+    headers = {"X-CSRF-Token": ana.token}
+    await ana.press(f"/review/{task_id}/claim")
     for _ in range(3):
-        headers = {"X-CSRF-Token": ana.token, "HX-Request": "true"}
-        answer = await ana.post(
-            f"/review/{task_id}/claim", headers=headers, data={"unrelated": "field"}
-        )
+        await age_claim(site, task_id)
+        answer = await ana.post(f"/review/{task_id}/renew", headers=headers, data={"a": "field"})
         assert answer.status_code == 204
+        until = (await task_of(site, task_id)).claimed_until
+        assert until is not None
+        assert until > now() + timedelta(minutes=29)
+    version = (await task_of(site, task_id)).version
+    await ana.post(f"/review/{task_id}/renew", headers=headers, data={"a": "field"})
+    assert (await task_of(site, task_id)).version == version  # nothing to renew yet
     page = await ana.open(f"/review/{task_id}")
     assert page.count('<span class="what">Claimed</span>') == 1
 
@@ -778,20 +792,20 @@ async def test_a_task_that_stopped_running_has_its_page_loaded_anew(
 
 async def test_a_page_image_is_sent_once_and_then_only_confirmed(ana: Browser, site: Site) -> None:
     task_id = await site.add_task()
-    answer = await ana.get(f"/review/{task_id}/pages/2.png")
+    answer = await ana.get(f"/review/{task_id}/pages/2/image")
     assert answer.content == site.images[1][0]
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["cache-control"] == "private, no-cache"
     assert answer.headers["x-content-type-options"] == "nosniff"
     again = await ana.get(
-        f"/review/{task_id}/pages/2.png", headers={"If-None-Match": answer.headers["etag"]}
+        f"/review/{task_id}/pages/2/image", headers={"If-None-Match": answer.headers["etag"]}
     )
     assert again.status_code == 304
     assert again.content == b""
 
 
 @pytest.mark.parametrize(
-    "page", ["0.png", "3.png", "-1.png", "x.png", "1.jpg", "99999999999999999999.png"]
+    "page", ["0/image", "3/image", "-1/image", "x/image", "1", "99999999999999999999/words"]
 )
 async def test_a_page_that_is_not_there_is_not_found(ana: Browser, site: Site, page: str) -> None:
     assert (await ana.get(f"/review/{await site.add_task()}/pages/{page}")).status_code == 404
@@ -801,7 +815,7 @@ async def test_an_image_whose_bytes_are_gone_is_not_found(ana: Browser, site: Si
     task_id = await site.add_task()
     task = await task_of(site, task_id)
     (site.home / "blobs" / "tasks" / str(task.id) / "read" / "page-1.png").unlink()
-    assert (await ana.get(f"/review/{task_id}/pages/1.png")).status_code == 404
+    assert (await ana.get(f"/review/{task_id}/pages/1/image")).status_code == 404
 
 
 async def test_files_are_saved_and_never_opened_in_the_window(ana: Browser, site: Site) -> None:
@@ -839,7 +853,8 @@ def test_every_state_has_a_tone() -> None:
 def test_every_activity_has_words() -> None:
     for activity in ACTIVITY_OF.values():
         assert re.fullmatch(r"[A-Z][a-z ]+", words.activity_words(activity))
-    assert set(words.ACTIVITIES) <= {*ACTIVITY_OF.values(), "task.created"}
+    amended = {"task.created", "task.audited", "task.assigned", "task.left"}
+    assert set(words.ACTIVITIES) <= {*ACTIVITY_OF.values(), *amended, "task.report_not_told"}
 
 
 @pytest.mark.parametrize(

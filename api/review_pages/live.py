@@ -1,0 +1,145 @@
+"""Tells open pages what happens meanwhile, by server-sent events: people see each other."""
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from api.review_pages.page_route import PageRoute
+from api.review_pages.sessions import SignedIn, Visitor
+from api.review_pages.words import activity_words
+from api.v1 import streams
+from store.access import visible
+from store.database import database
+from store.finding import find_task
+from store.models import Activity
+
+router = APIRouter(route_class=PageRoute)
+
+QUEUE_SECONDS: Final = 3.0
+"""How long a queue that changed waits before it says so again: it may change all the time."""
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+_SILENT: Final = frozenset({"task.left"})
+"""What happened that nobody needs to be told."""
+
+_viewers: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
+"""Task -> who has its page open, and how often; of this process."""
+
+
+@router.get("/review/live")
+async def follow_queue(visitor: SignedIn) -> StreamingResponse:
+    """Say when a task that the visitor sees has changed."""
+    visitor.caller.require("task.read")
+    return _stream(_of_queue(visitor))
+
+
+@router.get("/review/{task_id}/live")
+async def follow_task(request: Request, visitor: SignedIn, task_id: str) -> StreamingResponse:
+    """Say what happens to a task after the version that a page shows, and who else looks at it."""
+    visitor.caller.require("task.read")
+    async with database().reading() as session:
+        task = await find_task(session, visitor.caller, task_id)
+    # A browser that lost the line says itself how far it was.
+    seen = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
+    after = int(seen) if seen.isdecimal() and len(seen) < 19 else await streams.newest_number()
+    return _stream(_of_task(visitor, task.id, after))
+
+
+def _stream(events: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
+
+
+async def _of_queue(visitor: Visitor) -> AsyncIterator[str]:
+    looked, spoke, told = await streams.newest_number(), monotonic(), 0.0
+    yield f"retry: {streams.RETRY_MILLISECONDS}\n\n"
+    async for newest in _beats():
+        if newest > looked and monotonic() - told >= QUEUE_SECONDS:
+            if await _concerns(visitor, looked):
+                yield _event("changed", {})
+                told = spoke = monotonic()
+            looked = newest
+        elif monotonic() - spoke >= streams.HEARTBEAT_SECONDS:
+            spoke = monotonic()
+            yield ": still there\n\n"
+
+
+async def _concerns(visitor: Visitor, after: int) -> bool:
+    query = visible(Activity, visitor.caller).where(
+        col(Activity.number) > after, col(Activity.task_id).is_not(None)
+    )
+    async with database().reading() as session:
+        return (await session.execute(query.limit(1))).first() is not None
+
+
+async def _of_task(visitor: Visitor, task_id: UUID, after: int) -> AsyncIterator[str]:
+    here = _viewers[task_id]
+    here[visitor.name] += 1
+    try:
+        looked, spoke, others = -1, monotonic(), [""]
+        yield f"retry: {streams.RETRY_MILLISECONDS}\n\n"
+        async for newest in _beats():
+            if (now_here := sorted(set(here) - {visitor.name})) != others:
+                others, spoke = now_here, monotonic()
+                yield _event("here", {"others": others})
+            if newest > looked:
+                looked = newest
+                for row in await _after(visitor, task_id, after):
+                    after, spoke = row.number or after, monotonic()
+                    if row.type not in _SILENT:
+                        yield _event("happened", _told(row, visitor), str(after))
+            if monotonic() - spoke >= streams.HEARTBEAT_SECONDS:
+                spoke = monotonic()
+                yield ": still there\n\n"
+    finally:
+        here[visitor.name] -= 1
+        if not here[visitor.name]:
+            del here[visitor.name]
+        if not here:
+            _viewers.pop(task_id, None)
+
+
+async def _after(visitor: Visitor, task_id: UUID, after: int) -> list[Activity]:
+    query = visible(Activity, visitor.caller).where(
+        col(Activity.task_id) == task_id, col(Activity.number) > after
+    )
+    async with database().reading() as session:
+        found = await session.execute(query.order_by(col(Activity.number)).limit(streams.BATCH))
+        return list(found.scalars())
+
+
+def _told(row: Activity, visitor: Visitor) -> dict[str, Any]:
+    return {
+        "type": row.type,
+        "what": activity_words(row.type),
+        "who": row.actor,
+        "mine": row.actor == visitor.name,
+    }
+
+
+async def _beats() -> AsyncIterator[int]:
+    """The number of the newest event, every half second, for as long as a stream lasts."""
+    began = monotonic()
+    while not streams.is_stopping() and monotonic() - began < streams.LIFETIME_SECONDS:
+        yield await streams.newest_number()
+        await asyncio.sleep(streams.LOOK_SECONDS)
+
+
+def _event(name: str, data: dict[str, Any], id_: str = "") -> str:
+    id_line = f"id: {id_}\n" if id_ else ""
+    return f"{id_line}event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+async def last_number(session: Any, task_id: UUID) -> int:
+    """The number of the last thing that happened to a task, from which its page goes on."""
+    query = select(func.max(col(Activity.number))).where(col(Activity.task_id) == task_id)
+    return (await session.execute(query)).scalar_one() or 0
