@@ -12,6 +12,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlmodel import col, delete, select, update
 
+from api.rate_limits import RateLimits
 from api.review_pages import PARTS, assets, sessions, words
 from api.review_pages.page_route import HEADERS
 from api.review_pages.queue import PAGE_SIZE
@@ -46,6 +47,7 @@ async def site(prepared: Site, tmp_path: Path) -> AsyncIterator[Site]:
     home = tmp_path / "home"
     shutil.copytree(prepared.home, home)
     with settings_of(home):
+        shared_app().state.rate_limits = RateLimits()  # as its lifespan makes them
         yield Site(home, prepared.keys, prepared.callers, images=prepared.images)
         await database().close()
 
