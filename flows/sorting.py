@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import select
 from sqlmodel import col
 
 from flows.task_run import TaskRun
+from flows.verbs.duplicates import first_with
 from operations import classify, filter_documents, group_documents, segment
 from operations.classify import ClassifyParams, ClassifyResult
 from operations.filter_documents import Candidate, FilterDocumentsParams, FilterDocumentsResult
@@ -17,42 +17,42 @@ from operations.segment import NEEDS_IMAGES, SegmentParams, SegmentResult
 from operations.tools.find_segments import Segment
 from operations.tools.tell_types import FoundType
 from store.database import database
-from store.errors import InputError, LimitExceededError
+from store.errors import DuplicateFileError, InputError, LimitExceededError
 from store.finding import documents_of
-from store.models import Document, File, Task
+from store.models import Document, Task
 from store.project_file import ProjectFile, WhenReview
+from store.project_limits import Duplicates
 from store.project_sorting import UNKNOWN, Automation, FilterPart
-from store.states import Event, State
+from store.states import Event
 
 MAX_DOCUMENTS = 2000
 """In one file."""
 
-_CAME_TO_NOTHING = {State.FAILED, State.TIMED_OUT, State.CANCELED, State.DISCARDED}
-
 
 async def turn_away_duplicate(run: TaskRun) -> None:
-    """End a task whose very file came to its project before; before any work is done on it."""
+    """End a task whose very file came to its project before; before any work is done on it.
+
+    Raises:
+        DuplicateFileError: the project takes no second one.
+    """
     await run.reload()
     project = await run.project()
-    if not project.filter.duplicates or _was_wanted_back(run.task):
+    task = run.task
+    if task.duplicate_of and project.limits.duplicates is Duplicates.REJECT:
+        # It came in by a surface whose callers expect that (`FAILS_LATER`).
+        raise DuplicateFileError(task=f"task_{task.duplicate_of}")
+    if not project.filter.duplicates or _was_wanted_back(task):
         return
+    file = await run.input_file(task.input_file_id or "")
+    earlier = select(Task).where(
+        col(Task.organization_id) == task.organization_id,
+        col(Task.project_id) == task.project_id,
+        (col(Task.created_at) < task.created_at)
+        | ((col(Task.created_at) == task.created_at) & (col(Task.id) < task.id)),
+    )
     async with database().reading() as session:
-        first = aliased(Task)
-        same = aliased(File)
-        mine = select(col(File.sha256)).where(col(File.id) == run.task.input_file_id)
-        query = select(
-            exists().where(
-                col(first.organization_id) == run.task.organization_id,
-                col(first.project_id) == run.task.project_id,
-                col(first.state).not_in(_CAME_TO_NOTHING),
-                (col(first.created_at) < run.task.created_at)
-                | ((col(first.created_at) == run.task.created_at) & (col(first.id) < run.task.id)),
-                col(same.id) == col(first.input_file_id),
-                col(same.sha256) == mine.scalar_subquery(),
-            )
-        )
-        is_one = (await session.execute(query)).scalar_one()
-    if is_one:
+        first = await first_with(session, earlier, file.sha256)
+    if first is not None:
         await _filter(run, [{"page_numbers": [], "reason": "duplicate"}])
 
 

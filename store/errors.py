@@ -24,6 +24,7 @@ PapertrayError                 500  internal
     AlreadyClaimedError        409  already_claimed
     NotClaimedError            409  not_claimed
     RequestUnderWayError       409  request_under_way
+    DuplicateFileError         409  file_duplicate
   RateLimitedError             429  rate_limited
   ToolError                    500  tool_failed
     ToolMissingError           500  tool_missing
@@ -218,6 +219,12 @@ class RequestUnderWayError(ConflictError):
     """The request with this Idempotency-Key is still being answered. Send it again later."""
 
     code = "request_under_way"
+
+
+class DuplicateFileError(ConflictError):
+    """A task has a file with the very same bytes, and the project takes no second one."""
+
+    code = "file_duplicate"
 
 
 class RateLimitedError(PapertrayError):

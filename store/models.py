@@ -253,6 +253,7 @@ def _kept(which: str) -> Mapping[str, Any]:
 
 WAITING_ONLY: Final = _where("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
+ONLY_WITH_INPUT: Final = _where("input_file_id IS NOT NULL")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
 ENDED_ONLY: Final = _where("finished_at IS NOT NULL")
 # The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
@@ -294,6 +295,8 @@ class Task(SQLModel, table=True):
         Index("ix_task_counted", *COUNTED, **SHARED),
         # What ended lately, and which of it came first.
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
+        # Who works on a file; whose bytes came before is found by it, too.
+        Index("ix_task_input", "input_file_id", **ONLY_WITH_INPUT),
         # Of an upload: small, since few tasks are of one.
         Index("ix_task_upload", "organization_id", "upload_id", **ONLY_UPLOADED),
     )
@@ -327,6 +330,9 @@ class Task(SQLModel, table=True):
     """What the caller wants to keep with the task."""
     input_file_id: str | None = None
     """No foreign key: the id may be of a file that is gone, and then the task fails."""
+    duplicate_of: str | None = None
+    """The variable part of the public id of the first task on the same bytes, where its project
+    wants to know."""
     task_data: dict[str, Any] | None = Field(default=None, sa_type=Json)  # pyright: ignore[reportArgumentType, reportCallIssue]  # as above
     """Values by the names of blocks, of a task that has data and no file."""
     source: str = ""

@@ -1,6 +1,7 @@
 """What a project file says of the files that it refuses."""
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -41,6 +42,15 @@ FILE_TYPES: Final = {
 """What a project file calls a type of files -> its media type."""
 
 
+class Duplicates(StrEnum):
+    """What becomes of a file whose very bytes came to the project before."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    REJECT = "reject"
+    FIRST = "first"
+
+
 class LimitsPart(Part):
     """Which files are refused, beside those that the server refuses anyway."""
 
@@ -50,6 +60,11 @@ class LimitsPart(Part):
     """Files with more pages."""
     file_types: list[Literal["pdf", "tiff", "png", "jpeg", "webp"]] = Field(default=[])
     """Where it is given, files of all other types; what a file is, its content tells."""
+
+    duplicates: Duplicates = Duplicates.ALLOW
+    """What becomes of a file whose very bytes came before: allow: a task like any; flag: a task
+    that names the first one as `duplicate_of`; reject: it is refused; first: no task is made, and
+    the answer is the first one."""
 
     @property
     def media_types(self) -> list[str]:

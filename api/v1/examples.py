@@ -27,6 +27,7 @@ _OURS: Final[Mapping[str, Any]] = {
     "claimed_by": None,
     "decided_by": None,
     "is_correct": None,
+    "duplicate_of": None,
     "is_test": False,
     "review": None,
     "exported_at": None,

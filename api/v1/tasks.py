@@ -35,6 +35,7 @@ from store.errors import (
     AlreadyClaimedError,
     AlreadyDecidedError,
     ConflictError,
+    DuplicateFileError,
     FieldsInvalidError,
     ForbiddenError,
     IllegalTransitionError,
@@ -209,6 +210,7 @@ class ReportBody(_Body):
             *UPLOAD_PROBLEMS,
             UnsupportedFileError,
             LimitExceededError,
+            DuplicateFileError,
         ),
     },
     openapi_extra={

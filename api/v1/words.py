@@ -124,6 +124,8 @@ class Task(Shape):
     """Who decided last; null where nobody did."""
     is_correct: bool | None
     """What an audit found of that decision; null where nobody has judged it."""
+    duplicate_of: str | None
+    """The first task on a file with the very same bytes, where its project flags such."""
     is_test: bool
     """It was made with a test key: nobody reviews it, and it is gone after a day."""
     review: Review | None
@@ -347,6 +349,7 @@ def task_of(row: models.Task) -> Task:
         claimed_by=holder(row),
         decided_by=row.decided_by,
         is_correct=row.is_correct,
+        duplicate_of=f"task_{row.duplicate_of}" if row.duplicate_of else None,
         is_test=row.is_test,
         review=Review(
             round=row.review_round,

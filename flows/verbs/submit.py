@@ -11,11 +11,13 @@ from sqlmodel import col
 from flows.outbox import changing, enqueue
 from flows.public_http import check_url
 from flows.verbs.collaboration import Collaborator, set_collaborators
+from flows.verbs.duplicates import first_of_project
 from flows.verbs.files import remember_file
 from flows.verbs.projects import must_not_exceed, must_take, version_with
 from operations.registry import OPERATIONS
 from store.access import Caller, visible
 from store.activity import record
+from store.blobs import blobs
 from store.blocks import faults_of, normal
 from store.errors import (
     FieldsInvalidError,
@@ -29,6 +31,7 @@ from store.finding import (
 from store.ids import now
 from store.models import Activity, File, OutboxKind, Project, ProjectVersion, Task
 from store.project_file import parse_project_file
+from store.project_limits import Duplicates
 from store.retention import TEST_DATA_KEPT
 from store.settings import settings
 from store.surface_defaults import FAILS_LATER
@@ -79,6 +82,9 @@ async def submit_process(
         flow_run_id: the run that makes the task for itself; none is submitted then.
         task_id: of the task, for a caller that may not know whether it has made it before.
 
+    Returns:
+        The task; or the first one on the same bytes, where its project wants no second.
+
     Raises:
         IntegrityError: there is a task of that id.
         NotFoundError: the project, the file, or a collaborator is not there.
@@ -86,6 +92,7 @@ async def submit_process(
         FieldsInvalidError: the data does not fit the blocks of the project.
         FileTooLargeError, UnsupportedFileError, LimitExceededError: the file is beyond the limits
             of the project.
+        DuplicateFileError: the same bytes came before, and the project takes them once.
         AddressError: the callback is none that may be reached.
     """
     async with changing() as session:
@@ -105,15 +112,21 @@ async def submit_process(
             task.task_data, task.source = normal(data), source
         else:
             must_take(content, "file")
-            if file is None:
-                if file_id is None:
-                    raise InputError("A task needs a file: send one or name one.")
-                file = await find_file(session, caller, file_id)
-            else:
-                remember_file(session, caller, file)
+            if file is None and file_id is None:
+                raise InputError("A task needs a file: send one or name one.")
+            given = file or await find_file(session, caller, file_id or "")
             if caller.actor.surface not in FAILS_LATER:
-                must_not_exceed(content, file)
-            give_file(task, file)
+                must_not_exceed(content, given)
+            first = await first_of_project(session, caller, found, content, given)
+            # A run that makes a task for itself has to have one of its own.
+            if first and content.limits.duplicates is Duplicates.FIRST and flow_run_id is None:
+                if file is not None:
+                    await blobs().delete(file.blob)  # no row names it
+                return first
+            if file is not None:
+                remember_file(session, caller, file)
+            task.duplicate_of = first.code if first else None
+            give_file(task, given)
         await _take_in(session, caller, task)
         await set_collaborators(session, caller, task, collaborators)
         return task

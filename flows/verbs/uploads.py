@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.outbox import changing
+from flows.verbs.duplicates import first_of_project
 from flows.verbs.ends import open_again
 from flows.verbs.files import remember_file
 from flows.verbs.projects import must_not_exceed, must_take
@@ -78,6 +79,7 @@ async def submit_upload(
         LimitExceededError: there are too many, or one has too many pages.
         FileTooLargeError: one is too large, or its pages are.
         UnsupportedFileError: the project does not take files of the type of one.
+        DuplicateFileError: the bytes of one came before, and the project takes them once.
     """
     must_fit_upload([(file.name, file.size_bytes) for file in files])
     async with changing() as session:
@@ -101,10 +103,13 @@ async def submit_upload(
             task = task_of(caller, found, version, name="")
             task.upload_id = upload.id
             task.task_metadata = {one["name"]: one["value"] for one in meta}
-            remember_file(session, caller, file)
             with _naming(file.name):
                 _pages_must_fit(file)
                 must_not_exceed(content, file)
+                # The first one is of another upload: each file gets a task here all the same.
+                first = await first_of_project(session, caller, found, content, file)
+            remember_file(session, caller, file)
+            task.duplicate_of = first.code if first else None
             give_file(task, file)
             tasks.append(task)
         await add_tasks(session, caller, tasks)
