@@ -13,6 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 BUSY_MILLISECONDS: Final = 60_000
 """How long a transaction waits for another process to release the one write lock."""
 
+KEPT_OPEN: Final = 32
+"""Connections of a process. To open one, which reads the schema, takes longer than what most
+requests ask; the library's own five are few for programs that send many at once."""
+
 _BEGIN_READING: Final = "BEGIN DEFERRED"
 _BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 
@@ -46,7 +50,7 @@ def sqlite_engine(url: str) -> AsyncEngine:
     async def opened() -> aiosqlite.Connection:
         return await _Connection(connect, _ROWS_AT_ONCE)
 
-    engine = create_async_engine(url, async_creator=opened)
+    engine = create_async_engine(url, async_creator=opened, pool_size=KEPT_OPEN)
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # SQLAlchemy calls it
