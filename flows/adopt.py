@@ -10,13 +10,20 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from flows import engine
-from flows.verbs import store_bytes, submit_operation, submit_process, take_file
+from flows.downloads import download, is_address
+from flows.verbs import (
+    remember_file,
+    store_bytes,
+    submit_operation,
+    submit_process,
+    take_file,
+)
 from operations.registry import MASK, OPERATIONS
 from store.access import Caller
 from store.blobs import CHUNK_BYTES, blobs
 from store.database import database
 from store.errors import InputError, NotFoundError, PapertrayError
-from store.models import Task
+from store.models import File, Task
 from store.organizations import default_organization
 from store.settings import settings
 from store.states import Actor
@@ -29,7 +36,7 @@ async def adopt_process_run(
 
     Args:
         project: name of a project of the default organization.
-        source: id of a file that was sent, or name of a file in the inbox; or else
+        source: id of a file that was sent, its address, or name of a file in the inbox; or else
         data: values by the names of blocks, where the project takes data.
 
     Returns:
@@ -54,16 +61,25 @@ async def adopt_process_run(
         task = await submit_process(
             caller, project=project, data=data, source="prefect", flow_run_id=run_id
         )
+    elif is_address(source):
+        task = await _with_bytes(
+            await download(caller, source), caller, project=project, flow_run_id=run_id
+        )
     elif not _in_inbox(source):
         task = await submit_process(caller, project=project, file_id=source, flow_run_id=run_id)
     else:
         file = await store_bytes(caller, name=source, chunks=_chunks(_inbox_file(source)))
-        try:
-            task = await submit_process(caller, project=project, file=file, flow_run_id=run_id)
-        except PapertrayError:
-            await blobs().delete(file.blob)  # no row names it
-            raise
+        task = await _with_bytes(file, caller, project=project, flow_run_id=run_id)
     return task.id
+
+
+async def _with_bytes(file: File, caller: Caller, *, project: str, flow_run_id: UUID) -> Task:
+    """Take a task in with bytes that were stored for it."""
+    try:
+        return await submit_process(caller, project=project, file=file, flow_run_id=flow_run_id)
+    except PapertrayError:
+        await blobs().delete(file.blob)  # no row names it
+        raise
 
 
 async def adopt_operation_run(operation: str | None, parameters: Mapping[str, Any] | None) -> UUID:
@@ -117,6 +133,11 @@ def block_of(secret: str) -> str:
 
 
 async def _file_id(caller: Caller, name: str) -> str:
+    if is_address(name):
+        file = await download(caller, name)
+        async with database().writing() as session:
+            remember_file(session, caller, file)
+        return file.id
     if not _in_inbox(name):
         return name
     return (await take_file(caller, name=name, chunks=_chunks(_inbox_file(name)))).id

@@ -247,9 +247,10 @@ class FolderAgent:
                 file=file,
                 metadata=intake.metadata,
             )
+        except UnavailableError:
+            raise  # the store may have got it nevertheless: the bytes are its task's
         except (PapertrayError, IntegrityError):
-            # Nothing was committed. After any other error it may have been.
-            await blobs().delete(file.blob)
+            await blobs().delete(file.blob)  # nothing was committed
             raise
         intake.read_signature = before
         intake.submitted()

@@ -21,8 +21,8 @@ from operations.registry import OPERATIONS, Operation
 from store.settings import settings
 
 _FILE: Final = (
-    "id of a file that was sent (file_...), id of a task whose output is taken (task_...), or name"
-    " of a file in the inbox folder"
+    "id of a file that was sent (file_...), id of a task whose output is taken (task_...), public"
+    " address of a file (https://...), or name of a file in the inbox folder"
 )
 
 

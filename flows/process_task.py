@@ -30,8 +30,8 @@ async def process_task(
     Args:
         task_id: A task that was taken in already; leave it empty to make one from here.
         project: For a new task: the name of the project, like `invoices`.
-        input: For a new task: the id of a file that was sent (`file_...`), or the name of a file
-            in the inbox folder.
+        input: For a new task: the id of a file that was sent (`file_...`), a public address
+            (`https://...`), or the name of a file in the inbox folder.
         data: For a new task of a project without files: values by the names of its blocks.
             Whoever opens this run in Prefect reads them, until the task is erased.
 

@@ -30,7 +30,8 @@ async def run_operation(
         task_id: A task that was taken in already; leave it empty to make one from here.
         operation: For a new task: the name of the operation, like `extract-text`.
         parameters: For a new task: what the operation takes, and `input`, the id of a file that
-            was sent (`file_...`), of a task (`task_...`), or the name of a file in the inbox.
+            was sent (`file_...`), of a task (`task_...`), a public address (`https://...`), or the
+            name of a file in the inbox.
 
     Returns:
         The final state of the run, which says how the task ended.

@@ -9,12 +9,12 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.made_files import Made, keep_files, told_of
+from flows.project_steps import step_named, validated
 from flows.sorting import group
 from flows.task_run import TaskRun, source_not_found
 from flows.verbs import MAX_NAME_CHARACTERS, UNSEEN, must_not_exceed
@@ -26,7 +26,15 @@ from operations.detect_documents import DetectDocumentsResult
 from operations.extract_fields import ExtractFieldsParams
 from operations.extract_text import ExtractTextResult
 from operations.read_pages import ReadPagesParams, ReadPagesResult
-from operations.registry import OPERATIONS, Blob, MadeFiles, Operation, Params, Result
+from operations.registry import (
+    OPERATIONS,
+    Blob,
+    FieldsChanged,
+    MadeFiles,
+    Operation,
+    Params,
+    Result,
+)
 from operations.tools.child import in_child, spread
 from operations.tools.file_type import PDF
 from operations.tools.properties import properties
@@ -43,7 +51,7 @@ from store.fields import FieldValue
 from store.finding import documents_of, find_task
 from store.lifecycle import FINAL
 from store.models import Document, File, Page, Task
-from store.project_file import DocumentTypePart, ProjectFile
+from store.project_file import DocumentTypePart, ProjectFile, StepPart
 from store.project_sorting import Automation
 from store.states import Event, State
 
@@ -120,7 +128,10 @@ async def extract(run: TaskRun) -> None:
 
     async def find(document: Document) -> None:
         part = project.type_named(document.document_type)
-        found[document.id] = check(part, await _fields_of(run, project, part, document, pages))
+        values = await _fields_of(run, project, part, document, pages)
+        for number, step in enumerate(project.steps, start=1):
+            values = await _after(run, step, number, document, values)
+        found[document.id] = check(part, values)
 
     async with run.step("extract"):
         await spread(find, documents)
@@ -162,6 +173,50 @@ async def _fields_of(
     return {n: FieldValue.model_validate(value) for n, value in content[0]["fields"].items()}
 
 
+async def _after(
+    run: TaskRun,
+    step: StepPart,
+    number: int,
+    document: Document,
+    values: Mapping[str, FieldValue],
+) -> dict[str, FieldValue]:
+    """The fields of a document after a step of the project's own.
+
+    Raises:
+        InputError: the step is not installed, or refuses its parameters, or what it wrote is none
+            of the fields.
+    """
+    row = step_named(step.use)
+    folder = f"step-{number}-{document.id.hex}"
+    fields = {name: value.model_dump(mode="json") for name, value in values.items()}
+    given = {
+        "document_type": document.document_type,
+        "page_numbers": document.page_numbers,
+        "fields": fields,
+    }
+    result: FieldsChanged = await row.task(
+        await run.write_json(f"{folder}/document.json", given),
+        validated(row, step.params),
+        folder=run.blob(folder),
+    )
+    written = await blobs().read(run.blob(f"{folder}/{result.file}"))
+    try:
+        changes: dict[str, Any] = json.loads(written)["fields"]
+        changed = {
+            name: FieldValue.model_validate(
+                {**fields[name], "method": row.name, **change, "name": name}
+            )
+            for name, change in changes.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"The step {row.name} of the project wrote what are no fields of the document. Correct"
+            " the package that it is from.",
+            step=row.name,
+        ) from None
+    return {**values, **changed}
+
+
 async def operate(run: TaskRun) -> None:
     """Do the one operation that the task is."""
     await run.reload()
@@ -195,15 +250,7 @@ def _params(run: TaskRun, row: Operation) -> Params:
             f"{', '.join(forgotten)} was kept only until the task ended. Send a new task with it.",
             parameters=forgotten,
         )
-    given |= run.task.secrets
-    try:
-        return row.params.model_validate(given)
-    except ValidationError as error:
-        wrong = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
-        raise InputError(
-            f"These parameters are not right for {row.name}; the details say what is wrong.",
-            fields=wrong,
-        ) from None
+    return validated(row, given | run.task.secrets)
 
 
 async def _sources(run: TaskRun, row: Operation) -> list[File]:

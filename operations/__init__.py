@@ -9,8 +9,6 @@ from operations.export_data import export_data as export_data
 from operations.export_values import export_values as export_values
 from operations.extract_fields import extract_fields as extract_fields
 from operations.extract_form import extract_form as extract_form
-
-# X extract_fields as extract_fields
 from operations.extract_pages import extract_pages as extract_pages
 from operations.extract_text import extract_text as extract_text
 from operations.filter_documents import filter_documents as filter_documents
@@ -18,6 +16,7 @@ from operations.group_documents import group_documents as group_documents
 from operations.make_searchable_pdf import make_searchable_pdf as make_searchable_pdf
 from operations.merge import merge as merge
 from operations.ocr import ocr as ocr
+from operations.plugins import load_plugins
 from operations.read_pages import read_pages as read_pages
 from operations.render import render as render
 from operations.rotate import rotate as rotate
@@ -26,3 +25,5 @@ from operations.segment import segment as segment
 from operations.split import split as split
 from operations.split_by_separator import split_by_separator as split_by_separator
 from operations.warp import warp as warp
+
+load_plugins()

@@ -56,6 +56,18 @@ class MadeFiles(Result):
     """Names of the files that were made, in order."""
 
 
+class FieldsChanged(Result):
+    """The result of an operation that a project can have as one of its `steps`.
+
+    Its source is a JSON file `{document_type, page_numbers, fields}`, each field as the API tells
+    of it. It writes another, `{fields}`, with the members that change of the fields that change:
+    `{"fields": {"supplier": {"value": "4711", "confidence": 0.9}}}`.
+    """
+
+    file: str
+    """Name of the file it wrote."""
+
+
 class Blob(str):
     """The key of a blob in the storage, where an operation also takes a path."""
 

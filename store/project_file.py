@@ -173,6 +173,15 @@ class ExtractPart(Part):
     finds goes before what is found otherwise. Fields name what they take by `template_field`."""
 
 
+class StepPart(Part):
+    """What is done with the fields of each document once they are found."""
+
+    use: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=100)]
+    """Name of an operation on fields, from a package that is installed on the server."""
+    params: dict[str, Any] = Field(default={})
+    """What is said to it."""
+
+
 class WhenReview(StrEnum):
     """When a person looks at a task."""
 
@@ -274,6 +283,9 @@ class ProjectFile(FieldsPart):
     """How the type of a document is found out, where there are several."""
     extract: ExtractPart = ExtractPart()
     """How fields are found: how far without a person, and by which templates."""
+    steps: list[StepPart] = Field(default=[], max_length=20)
+    """Operations of your own on the fields that were found, one after the other, before a person
+    looks at them."""
     group: GroupPart | None = None
     """Which documents of a file belong together."""
     filter: FilterPart = FilterPart()
@@ -429,7 +441,18 @@ class ProjectFile(FieldsPart):
 
 
 _OF_FILES: Final = frozenset(
-    {"read", "segment", "classify", "extract", "group", "filter", "sums", "document_type", "limits"}
+    {
+        "read",
+        "segment",
+        "classify",
+        "extract",
+        "steps",
+        "group",
+        "filter",
+        "sums",
+        "document_type",
+        "limits",
+    }
 )
 _OF_ONE_TYPE: Final = frozenset({"sums", "document_type"})
 
@@ -455,7 +478,7 @@ def parse_project_file(source: str) -> ProjectFile:
         raise _invalid([yaml.problem(one, project_schema()) for one in error.errors()]) from None
 
 
-def refused(source: str, place: Sequence[str], reason: str) -> ProjectFileError:
+def refused(source: str, place: Sequence[str | int], reason: str) -> ProjectFileError:
     """The error about a value that is right in itself and not possible on this server.
 
     Args:

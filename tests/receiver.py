@@ -58,7 +58,7 @@ class Receiver:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().strip().split("\r\n")
                 headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
-                body = await reader.readexactly(int(headers["content-length"]))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
                 heard = Heard(first.split()[1], headers, body.decode())
                 self.heard.append(heard)
                 said = self.answering(heard)

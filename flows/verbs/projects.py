@@ -4,6 +4,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from flows.project_steps import step_named, validated
 from flows.public_http import check_url
 from store.access import Caller, visible
 from store.activity import record
@@ -48,6 +49,14 @@ async def install_project(
             Destination(content.export.to, organization.name)
         except AddressError as error:
             raise refused(source, ("export", "to"), error.message) from None
+    for number, step in enumerate(content.steps):
+        try:
+            validated(step_named(step.use), step.params)
+        except InputError as error:
+            wrong: dict[str, str] = error.details.get("fields", {})
+            told = ", ".join(f"{name}: {why}" for name, why in wrong.items())
+            reason = f"{error.message} {told}".rstrip()
+            raise refused(source, ("steps", number, "use"), reason) from None
     if content.report_hook:
         try:
             check_url(content.report_hook)

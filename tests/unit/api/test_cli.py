@@ -53,8 +53,8 @@ async def make_task(state: State = State.QUEUED, **columns: Any) -> Task:
 
 
 def test_the_commands_of_the_manual_are_all_there():
-    wanted = "up serve worker deploy demo submit watch import tasks projects purge webhooks key op doctor"
-    assert set(COMMANDS) == {*wanted.split(), "users", "teams"}
+    wanted = "up serve worker deploy demo submit import tasks projects purge webhooks key op doctor"
+    assert set(COMMANDS) == {*wanted.split(), "users", "teams", "watch"}
 
 
 @pytest.mark.parametrize("path", leaves(make_app()), ids=" ".join)

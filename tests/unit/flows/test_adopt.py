@@ -8,15 +8,17 @@ import pytest
 from sqlalchemy import func, select
 
 from flows import adopt, verbs
-from flows.adopt import adopt_process_run
+from flows.adopt import adopt_operation_run, adopt_process_run
+from flows.downloads import download
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
-from store.errors import FieldsInvalidError, InputError, NotFoundError
+from store.errors import AddressError, FieldsInvalidError, InputError, NotFoundError
 from store.models import File, Outbox, Task
 from store.organizations import default_organization
 from store.settings import settings
 from store.states import Actor
+from tests.receiver import answer, receiving
 from tests.unit.flows.conftest import PROJECT
 
 DATA_PROJECT = "name: orders\nblocks: [{name: number, type: number, required: true}]\n"
@@ -85,3 +87,34 @@ async def test_what_the_project_does_not_take_leaves_nothing_behind() -> None:
         await adopt_process_run("invoices", "../papertray.db")
     assert (await count(Task), await count(File)) == (0, 0)
     assert await blobs().size_bytes("files/") == 0
+
+
+async def test_a_file_can_be_named_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"/in/b%20c.pdf": answer(200, "%PDF-1.7 made up"), "/gone": answer(404)}
+    async with receiving(lambda heard: answers[heard.path]) as server:
+        with pytest.raises(AddressError):  # nobody reads what is inside by way of this server
+            await adopt_process_run("invoices", server.url("/in/b%20c.pdf"))
+        assert server.heard == []
+        monkeypatch.setenv("PAPERTRAY_ALLOWED_NETWORKS", "127.0.0.1/32")
+        settings.cache_clear()
+        with pytest.raises(InputError, match="answered 404"):
+            await adopt_process_run("invoices", server.url("/gone"))
+        task_id = await adopt_process_run("invoices", server.url("/in/b%20c.pdf"))
+    with pytest.raises(InputError, match="connection failed"):
+        await download(await adopt._caller(), server.url("/away"))
+    async with database().reading() as session:
+        task = await session.get_one(Task, task_id)
+        file = await session.get_one(File, task.input_file_id)
+    assert (task.name, file.type) == ("b c.pdf", "application/pdf")
+    assert await blobs().read(file.blob) == b"%PDF-1.7 made up"
+
+
+async def test_an_operation_takes_a_file_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAPERTRAY_ALLOWED_NETWORKS", "127.0.0.1/32")
+    settings.cache_clear()
+    async with receiving(lambda _: answer(200, "%PDF-1.7 made up")) as server:
+        task_id = await adopt_operation_run("merge", {"input": [server.url("/a.pdf"), "a.pdf"]})
+    async with database().reading() as session:
+        task = await session.get_one(Task, task_id)
+        files = [await session.get_one(File, one) for one in task.parameters["input"]]
+    assert [file.name for file in files] == ["a.pdf", "a.pdf"]
