@@ -25,6 +25,7 @@ from api.cli.output import DEFAULTS, Answer, Options, cell, table
 from api.supervisor import reachable, running
 from flows.heartbeat import BEATS_UNTIL_DEAD
 from operations.tools import tesseract
+from operations.tools.child import is_isolated
 from store.blobs import blobs
 from store.database import alembic_config, database
 from store.errors import PapertrayError, UnavailableError
@@ -133,6 +134,16 @@ def _tesseract(program: tesseract.Program) -> str:
     languages = [line for line in lines("--list-langs") if line.isidentifier()]
     name = lines("--version")[0]
     return f"{name} at {program.command}; languages: {', '.join(languages)}"
+
+
+async def _children() -> list[Finding]:
+    if await asyncio.to_thread(is_isolated):
+        return [Finding("child processes", Health.OK, "what opens documents has no network")]
+    remedy = (
+        "To keep hostile documents from the network, let this user have user namespaces (in"
+        " sysctl kernel.unprivileged_userns_clone, in AppArmor, in the profile of the container)."
+    )
+    return [Finding("child processes", Health.OK, "what opens documents has a network", remedy)]
 
 
 async def _home() -> list[Finding]:
@@ -256,6 +267,7 @@ async def _answers(url: str) -> bool:
 
 CHECKS: tuple[Callable[[], Awaitable[list[Finding]]], ...] = (
     _programs,
+    _children,
     _home,
     _database,
     _storage,

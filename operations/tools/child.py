@@ -101,6 +101,12 @@ async def in_thread(function: Callable[[*Arguments], T], *arguments: *Arguments)
         return await asyncio.to_thread(function, *arguments)
 
 
+def is_isolated() -> bool:
+    """Whether children have no network, which not every system allows. Blocking, half a second."""
+    code = "import sys, operations.tools.fork_server as f; sys.exit(not f.leave_the_network())"
+    return subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 async def spread(work: Callable[[Item], Awaitable[None]], items: Sequence[Item]) -> None:
     """Do the work for each item, as many at once as there are slots.
 

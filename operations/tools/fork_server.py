@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -49,6 +50,8 @@ _FIRST_KEPT = 1000
 """Above every descriptor the server has open: one for each child, and a few."""
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_CLONE_NEWUSER = 0x10000000  # linux/sched.h, as the next
+_CLONE_NEWNET = 0x40000000
 
 
 class _Server:
@@ -157,9 +160,37 @@ def _die_with_the_server(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def leave_the_network() -> bool:
+    """Go where no network is, with all who are forked from here; answers whether that was allowed.
+
+    A document that takes over who reads it then reaches no other machine, nor a server of this
+    one. Root may do it where it has CAP_SYS_ADMIN, others where the system lets them have user
+    namespaces (unshare(2), user_namespaces(7)); elsewhere everything works with the network.
+    """
+    if sys.platform != "linux":
+        return False
+    user, group = os.getuid(), os.getgid()
+    unshare = ctypes.CDLL(None).unshare
+    if unshare(_CLONE_NEWNET) == 0:
+        return True
+    if unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+        return False
+    maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+    for name, content in maps.items():
+        with suppress(OSError):  # then its own number looks strange to it, and no more
+            Path("/proc/self", name).write_text(content)
+    return True
+
+
+def has_network() -> bool:
+    """Whether there is a network interface here, beside the one of a machine to itself."""
+    return len(socket.if_nameindex()) > 1
+
+
 def main(control_descriptor: int) -> None:
     """Serve until the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which ends us
+    leave_the_network()  # while there is one thread: user namespaces are for such alone
     if sys.platform == "linux":
         # Programs that outlive their child come to us to be reaped: nobody else may do it where
         # the worker is the first process of a container.

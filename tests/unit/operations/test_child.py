@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import pkgutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,9 +20,9 @@ import psutil
 import pytest
 
 from operations import tools
-from operations.tools.child import in_child
+from operations.tools.child import in_child, is_isolated
 from operations.tools.file_type import readable_type
-from operations.tools.fork_server import NICENESS
+from operations.tools.fork_server import NICENESS, has_network
 from operations.tools.job import page_done
 from store.errors import (
     PapertrayError,
@@ -226,6 +227,20 @@ def test_it_works_in_a_daemonic_process(tmp_path: Path) -> None:
 async def test_children_load_nothing_of_prefect() -> None:
     assert await in_child(_loaded, "prefect") is False
     assert await in_child(_loaded, "pypdfium2") is True
+
+
+def connects(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_children_reach_nobody_by_the_network_where_the_system_allows_that() -> None:
+    is_allowed = is_isolated()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        assert connects(port)
+        assert await in_child(connects, port) is not is_allowed
+    assert await in_child(has_network) is not is_allowed
 
 
 async def test_children_stand_back_behind_who_waits_for_an_answer() -> None:
