@@ -121,7 +121,7 @@ async def take_over() -> None:
 
 async def settle(task: Task, run: Run | None) -> bool:
     """Compare a task with its run and repair what does not fit; answers whether it did."""
-    repair = REPAIRS.get((_phase(task), run.type if run else "missing"))
+    repair = repair_of(task, run)
     if repair is None or task.flow_run_id is None or await _has_call_pending(task):
         return False
     if repair is Repair.START_AGAIN and run is not None and run.run_count >= MOST_EXECUTIONS:
@@ -140,6 +140,16 @@ async def settle(task: Task, run: Run | None) -> bool:
     else:
         await _enqueue_repair(task, repair)
     return True
+
+
+def repair_of(task: Task, run: Run | None) -> Repair | None:
+    """What brings a task and its run back together; None where they fit.
+
+    Args:
+        task: one that has a run.
+        run: as Prefect has it; None: it does not know it.
+    """
+    return REPAIRS.get((_phase(task), run.type if run else "missing"))
 
 
 async def _enqueue_repair(task: Task, repair: Repair) -> None:

@@ -27,7 +27,7 @@ COMMANDS = {
     "teams": ("api.cli.people:teams", "See, make and fill teams; give projects to them."),
     "key": ("api.cli.keys:app", "Make, see and revoke API keys."),
     "op": ("api.cli.operations:app", "Do one operation on local files, without a server."),
-    "doctor": ("api.cli.doctor:doctor", "Tell what is installed and reachable, and what to do."),
+    "doctor": ("api.cli.doctor:doctor", "Tell what does not work, or why a task waits."),
     "serve": ("api.cli.servers:serve", "Serve the API and the pages alone."),
     "worker": ("api.cli.servers:worker", "Run a worker alone."),
     "deploy": ("api.cli.servers:deploy", "Register the flows with the Prefect server."),

@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from enum import StrEnum, auto
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from api.cli.output import DEFAULTS, Answer, Options, cell, table
+from api.cli.doctor_task import examine
+from api.cli.findings import Finding, Health, told
+from api.cli.output import DEFAULTS, Answer, Options
 from api.supervisor import reachable, running
 from flows.heartbeat import BEATS_UNTIL_DEAD
 from operations.tools import tesseract
 from operations.tools.child import is_isolated
 from store.blobs import blobs
 from store.database import alembic_config, database
-from store.errors import PapertrayError, UnavailableError
+from store.errors import PapertrayError
 from store.ids import now
 from store.models import Worker
 from store.settings import settings
@@ -37,54 +37,23 @@ LEAST_FREE_BYTES = 2 * 2**30
 ANSWER_SECONDS = 3.0
 
 
-class Health(StrEnum):
-    """How something is."""
-
-    OK = auto()
-    OFF = auto()  #: not running; nothing is wrong with that
-    PROBLEM = auto()  #: Papertray cannot do its work
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found out about one thing."""
-
-    name: str
-    health: Health
-    detail: str
-    remedy: str = ""
-
-
-async def doctor(*, options: Options = DEFAULTS) -> Answer:
+async def doctor(task: str = "", *, options: Options = DEFAULTS) -> Answer:
     """Tell what is installed and reachable, and what to do about what is not.
 
     Args:
+        task: Id of a task: tell where it is and what it waits for, and nothing else.
         options: Common options.
     """
-    del options
+    if task:
+        return told(await examine(options, task), task=task)
     findings = [finding for check in CHECKS for finding in await check()]
-    healthy = all(finding.health is not Health.PROBLEM for finding in findings)
-    marks = {
-        Health.OK: "[green]ok[/green]",
-        Health.OFF: "[yellow]off[/yellow]",
-        Health.PROBLEM: "[bold red]problem[/bold red]",
-    }
-    view = table(("what", "", "found"), ())
-    for finding in findings:
-        remedy = f"\n[bold]→ {cell(finding.remedy)}[/bold]" if finding.remedy else ""
-        view.add_row(finding.name, marks[finding.health], f"{cell(finding.detail)}{remedy}")
-    return Answer(
-        {
-            "healthy": healthy,
-            "version": version("papertray"),
-            "home": str(settings().home),
-            "prefect_api_url": prefect_api_url(),
-            "database": _without_password(settings().effective_database_url),
-            "storage": settings().effective_storage,
-            "checks": [asdict(finding) for finding in findings],
-        },
-        view,
-        0 if healthy else UnavailableError.exit_code,
+    return told(
+        findings,
+        version=version("papertray"),
+        home=str(settings().home),
+        prefect_api_url=prefect_api_url(),
+        database=_without_password(settings().effective_database_url),
+        storage=settings().effective_storage,
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cyclopts import App
@@ -18,7 +19,8 @@ from store.access import SCOPES
 from store.database import database
 from store.errors import ConflictError, InputError, NotFoundError, UnavailableError
 from store.ids import now
-from store.models import Activity, Document, File, Task
+from store.keys import create_key
+from store.models import Activity, Delivery, Document, File, Outbox, OutboxKind, Task, Worker
 from store.organizations import default_organization
 from store.settings import settings
 from store.states import State
@@ -470,3 +472,109 @@ def test_a_purge_shows_what_would_go_and_then_it_is_gone(
     assert "nothing to go" in capsys.readouterr().out
     assert run(["purge", "--dry-run", "--older-than", "soon"]) == InputError.exit_code
     assert "30d" in capsys.readouterr().err
+
+
+# Why a task waits
+
+
+async def remember(*rows: Any) -> None:
+    async with database().writing() as session:
+        session.add_all(rows)
+    await database().close()
+
+
+def verdict(capsys: pytest.CaptureFixture[str], task: Task) -> dict[str, dict[str, str]]:
+    _, told, _ = call(capsys, "doctor", task.public_id)
+    assert told["task"] == task.public_id
+    return {check["name"]: check for check in told["checks"]}
+
+
+def test_doctor_tells_what_a_task_waits_for(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    async def health(*_: Any) -> Any:
+        return None
+
+    monkeypatch.setattr("flows.engine.call", health)
+    worker = Worker(name="w", host="h", pid=1)
+    queued = asyncio.run(make_task())
+    found = verdict(capsys, queued)["waits for"]
+    assert (found["health"], found["detail"]) == ("problem", "a worker: none is alive")
+    assert "papertray worker" in found["remedy"]
+
+    asyncio.run(remember(worker))
+    assert "its turn; workers that are alive: 1" in verdict(capsys, queued)["waits for"]["detail"]
+
+    asyncio.run(
+        remember(Outbox(kind=OutboxKind.SUBMIT, task_id=queued.id, attempts=3, last_error="gone"))
+    )
+    told = verdict(capsys, queued)
+    assert told["waits for"]["detail"] == "the call `submit` to Prefect"
+    assert "after 3 tries (gone)" in told["calls to Prefect"]["detail"]
+
+    cases: dict[str, dict[str, Any]] = {
+        "the step that is being done": {"state": State.RUNNING, "worker_id": worker.id},
+        "another worker: the one that had it is gone": {"state": State.RUNNING},
+        "a client that fetches its files": {"state": State.AWAITING_EXPORT},
+        "a person, until whenever: total is odd": {
+            "state": State.IN_REVIEW,
+            "review_reason": "total is odd",
+        },
+        "ada@example.com, who holds it": {
+            "state": State.IN_REVIEW,
+            "claimed_by": "ada@example.com",
+            "claimed_until": now() + timedelta(hours=1),
+        },
+        "nothing: it has ended (file_damaged). It is damaged.": {
+            "state": State.FAILED,
+            "result": {"error": "It is damaged.", "details": {"code": "file_damaged"}},
+        },
+        "nothing: it has ended": {"state": State.COMPLETED},
+    }
+    for detail, columns in cases.items():
+        task = asyncio.run(make_task(**columns))
+        found = verdict(capsys, task)["waits for"]
+        assert found["detail"].startswith(detail), found
+        assert found["health"] == "ok"
+
+
+def test_doctor_tells_that_prefect_keeps_a_task_waiting_and_which_receiver_fails(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    task = asyncio.run(make_task(flow_run_id=uuid4()))
+    created = Activity(
+        organization_id=task.organization_id,
+        type="task.created",
+        task_id=task.id,
+        subject=task.public_id,
+        actor="a",
+        surface="b",
+    )
+    asyncio.run(remember(created))
+    assert created.number is not None
+    failing = Delivery(
+        organization_id=task.organization_id,
+        url="https://example.com",
+        lane="callback:example.com",
+        activity_number=created.number,
+        due_at=now(),
+        until=now() + timedelta(days=1),
+        error="The receiver answered 503.",
+    )
+    asyncio.run(remember(failing))
+    status, told, _ = call(capsys, "doctor", task.public_id)
+    found = {check["name"]: check for check in told["checks"]}
+    assert status == UnavailableError.exit_code
+    assert found["waits for"]["detail"] == "Prefect, which does not answer http://127.0.0.1:9/api"
+    assert "papertray up" in found["waits for"]["remedy"]
+    assert found["webhooks"]["detail"] == "1 waiting: The receiver answered 503."
+
+
+def test_doctor_knows_no_task_of_another_organization(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    task = asyncio.run(make_task())
+    asyncio.run(create_key(["admin"], organization="other"))
+    asyncio.run(database().close())
+    assert run(["doctor", task.public_id, "--org", "other"]) == NotFoundError.exit_code
