@@ -1,12 +1,12 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-system demo up test lint check docs chaos bench clean
+.PHONY: help setup setup-system demo up test lint check docs docs-site chaos many-machines bench clean
 
 BIN := .venv/bin
 GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs prefect.yaml --include='*.md' --include=prefect.yaml)
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: ## Install all that is missing into .venv: no root, no question
 	@scripts/bootstrap
@@ -43,6 +43,12 @@ ifneq ($(GENERATED),)
 	$(BIN)/cog -P -I . -r $(GENERATED)
 endif
 
+docs-site: setup ## Build the documentation into site/; a warning is an error
+	$$(scripts/bootstrap --uv) run --locked --inexact --group docs zensical build --strict
+
+many-machines: setup setup-system ## Start all parts apart (PostgreSQL, Redis, S3), kill some, lose nothing
+	$$(scripts/bootstrap --uv) run --locked --inexact --group machines python -m pytest tests/e2e/many_machines.py
+
 chaos: setup setup-system ## Kill everything at random while 2,000 documents go through
 	PAPERTRAY_CHAOS_DOCUMENTS=$${PAPERTRAY_CHAOS_DOCUMENTS:-2000} $(BIN)/python -m pytest -s tests/e2e/test_chaos.py
 
@@ -50,5 +56,5 @@ bench: setup ## Run the benchmarks; each prints both sides and the ratio
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean: ## Remove everything that can be made again
-	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist demo-output .coverage*
+	rm -rf .venv .tools .cache site .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist demo-output .coverage*
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -78,7 +78,8 @@ def settings_table() -> None:
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
         shown = "" if default in (None, "") else f"`{default}`"
-        print(f"| `PAPERTRAY_{name.upper()}` | {shown} | {field.description} |")
+        meaning = " ".join((field.description or "").split())
+        print(f"| `PAPERTRAY_{name.upper()}` | {shown} | {meaning} |")
 
 
 _FACTORIES = {"home": "~/.papertray", "operation_slots": "number of cores"}
