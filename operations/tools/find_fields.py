@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from operations.tools.find_list import find_list
 from operations.tools.find_table import find_table
 from operations.tools.label_places import Labels, Place, Row, is_under, rows_of, without_colon
 from operations.tools.layout import around
+from operations.tools.misread import misread_at_label, misread_codes
 from operations.tools.page_text import PageText
 from operations.tools.tidy_words import tidied
 from operations.tools.value_types import plain_value, read_as, spans_of
 from operations.tools.values import CURRENCY, Custom, Reading, custom_of
-from store.fields import Box, FieldType, FieldValue, PageWords, Word
+from store.fields import OCR, Box, FieldType, FieldValue, PageWords, Word
 from store.project_fields import SELF_EVIDENT, Direction, FieldPart, RegionPart
 
 # How much a way of finding a value is trusted.
@@ -42,6 +43,9 @@ _OTHER_VALUE = 0.06
 """For each word and each likelier value between a label and a value."""
 
 _NOT_WORDS = re.compile(rf"{CURRENCY}|\([^)]*\)", re.IGNORECASE)
+
+_UNREADABLE = Reading("")
+"""Of what looks like a value and is none, as OCR read it."""
 
 _MAX_ROWS_AWAY = 3
 _MAX_HEIGHTS_AWAY = 4.5
@@ -134,8 +138,14 @@ class _Finder:
             return find_table(field, self._rows, self._labels, self._custom)
         if field.type is FieldType.LIST:
             return self._find_list(field)
-        found = [*self._by_label(field), *self._by_pattern(field), *self._by_region(field)]
-        candidates = [one for one in found if self._is_in_region(field, one)]
+        ways = (
+            *self._by_label(field, self._read),
+            *self._by_pattern(field),
+            *self._by_region(field),
+        )
+        candidates = [one for one in ways if self._is_in_region(field, one)]
+        if not candidates and not field.pattern:
+            candidates = [one for one in self._misread(field) if self._is_in_region(field, one)]
         value = FieldValue(name=field.name, label=field.title, type=field.type)
         if not candidates:
             return value
@@ -146,7 +156,7 @@ class _Finder:
         )
         return value.model_copy(
             update={
-                "value": plain_value(field.type, best.reading),
+                "value": plain_value(field.type, best.reading) if best.reading.value else None,
                 "text": best.text,
                 "confidence": round(_confidence(best, candidates), 4),
                 "page_number": best.page_number,
@@ -157,13 +167,13 @@ class _Finder:
         )
 
     def _currency(self, field: FieldPart, reading: Reading) -> str | None:
-        if field.type is not FieldType.MONEY:
+        if field.type is not FieldType.MONEY or not reading.value:
             return None
         return reading.currency or field.currency or self._custom.currency
 
     # At a label
 
-    def _by_label(self, field: FieldPart) -> Iterator[_Candidate]:
+    def _by_label(self, field: FieldPart, read: "_Read") -> Iterator[_Candidate]:
         for place in self._labels.of(field.name):
             found: list[_Candidate] = []
             for direction in field.directions:
@@ -172,15 +182,19 @@ class _Finder:
                     one.score < place.score for one in found
                 )
                 if not found or is_better:
-                    found += self._at(field, place, direction)
+                    found += self._at(field, place, direction, read)
             yield from found
 
-    def _at(self, field: FieldPart, place: Place, direction: Direction) -> Iterator[_Candidate]:
+    def _at(
+        self, field: FieldPart, place: Place, direction: Direction, read: "_Read"
+    ) -> Iterator[_Candidate]:
         if direction in {Direction.BELOW, Direction.ABOVE}:
-            return self._over_or_under(field, place, direction)
-        return self._beside(field, place, direction)
+            return self._over_or_under(field, place, direction, read)
+        return self._beside(field, place, direction, read)
 
-    def _beside(self, field: FieldPart, place: Place, direction: Direction) -> Iterator[_Candidate]:
+    def _beside(
+        self, field: FieldPart, place: Place, direction: Direction, read: "_Read"
+    ) -> Iterator[_Candidate]:
         row = place.row
         if direction is Direction.LEFT:
             numbers = list(range(self._labels.last_start(row, place.start), place.start))
@@ -193,10 +207,10 @@ class _Finder:
             nearest = row.segment_of[numbers[-1 if direction is Direction.LEFT else 0]]
             numbers = [n for n in numbers if row.segment_of[n] == nearest]
         words = [row.words[n] for n in numbers]
-        return self._read(field, words, place, _TRUST[direction])
+        return read(field, words, place, _TRUST[direction])
 
     def _over_or_under(
-        self, field: FieldPart, place: Place, direction: Direction
+        self, field: FieldPart, place: Place, direction: Direction, read: "_Read"
     ) -> Iterator[_Candidate]:
         label = around(word.box for word in place.row.words[place.start : place.end])
         height = label[3] - label[1]
@@ -214,7 +228,7 @@ class _Finder:
             words = [word for segment in segments for word in segment.words]
             if self._labels.is_among(row, words):
                 return
-            found = list(self._read(field, words, replace(place, row=row), _TRUST[direction]))
+            found = list(read(field, words, replace(place, row=row), _TRUST[direction]))
             yield from found
             if found:
                 return
@@ -223,9 +237,7 @@ class _Finder:
         self, field: FieldPart, words: Sequence[Word], place: Place, score: float
     ) -> Iterator[_Candidate]:
         """What of some words at a label can be the value."""
-        # A mark between the columns, so that `3` in one and `300.00` in the next are two numbers.
-        ends = {id(segment.words[-1]): "\t" for segment in place.row.line}
-        text = PageText(without_colon(words), ends)
+        text = _text_at(place, words)
         for rank, (start, end) in enumerate(spans_of(field, text.text)):
             reading = read_as(field, text.text[start:end], self._custom)
             used = text.words_of(start, end)
@@ -239,6 +251,39 @@ class _Finder:
                     "label",
                     (place.row.page_index, place.row.index),
                 )
+
+    # What is there and cannot be read
+
+    def _misread(self, field: FieldPart) -> Iterator[_Candidate]:
+        """What OCR may have made of the value: it is shown, so that it is not silently missing."""
+        yield from self._by_label(field, self._read_badly)
+        if field.type not in SELF_EVIDENT:
+            return
+        for text, row_of in self._page_texts:
+            for start, end in misread_codes(field.type, text.text):
+                used = text.words_of(start, end)
+                row = row_of[id(used[0])]
+                if row.page.method == OCR:
+                    order = (row.page_index, row.index)
+                    said = text.text[start:end]
+                    yield _Candidate(
+                        _UNREADABLE, said, used, row.page.number, _PATTERN_OFTEN, "pattern", order
+                    )
+
+    def _read_badly(
+        self, field: FieldPart, words: Sequence[Word], place: Place, score: float
+    ) -> Iterator[_Candidate]:
+        text = _text_at(place, words)
+        for start, end in misread_at_label(field.type, text.text):
+            yield _Candidate(
+                _UNREADABLE,
+                text.text[start:end],
+                text.words_of(start, end),
+                place.row.page.number,
+                place.score * score,
+                "label",
+                (place.row.page_index, place.row.index),
+            )
 
     # By a pattern, in a region
 
@@ -309,6 +354,17 @@ class _Finder:
     def _find_list(self, field: FieldPart) -> FieldValue:
         rows = self._rows_in(field.region) if field.region else self._rows
         return find_list(field, rows, self._labels, self._custom)
+
+
+_Read = Callable[[FieldPart, Sequence[Word], Place, float], Iterator[_Candidate]]
+"""A field, words at a label of it, the label, and how much such words are trusted."""
+
+
+def _text_at(place: Place, words: Sequence[Word]) -> PageText:
+    """Words at a label, as a text."""
+    # A mark between the columns, so that `3` in one and `300.00` in the next are two numbers.
+    ends = {id(segment.words[-1]): "\t" for segment in place.row.line}
+    return PageText(without_colon(words), ends)
 
 
 def _page_texts(rows: Iterable[Row]) -> list[tuple[PageText, dict[int, Row]]]:

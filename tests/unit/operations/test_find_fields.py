@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from operations.tools.find_fields import find_fields
+from operations.tools.value_types import NOT_A
+from operations.validate_fields import check
 from store.errors import LimitExceededError
-from store.fields import FieldType, FieldValue, PageWords, Word
+from store.fields import TEXT_LAYER, FieldType, FieldValue, PageWords, Word
 from store.project_fields import FieldPart
+from store.project_file import FieldsPart
 
 MONEY, DATE, TEXT, NUMBER = FieldType.MONEY, FieldType.DATE, FieldType.TEXT, FieldType.NUMBER
 
@@ -152,3 +155,55 @@ def test_a_pattern_that_takes_for_ever_is_stopped() -> None:
     with pytest.raises(LimitExceededError) as caught:
         find(page((100, "a" * 70 + "!")), pattern=r"(?:a|a|aa)+$")
     assert caught.value.details == {"field": "field"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("vat_id", "OE136695976"),
+        ("vat_id", "0E 136 695 976"),
+        ("vat_id", "136695976"),
+        ("iban", "0E89 3704 0044 0532 0130 00"),
+        ("email", "info\u00a9example.com"),
+        ("phone", "0l90 12345"),
+        ("money", "1O.63"),
+        ("number", "l2"),
+        ("date", "3l.12.2026"),
+    ],
+)
+def test_what_ocr_got_wrong_at_a_label_is_shown_and_not_valid(kind: str, said: str) -> None:
+    part = FieldPart.model_validate({"name": "code", "type": kind, "labels": ["Our code"]})
+    rules = FieldsPart(fields=[part])
+    for text in (f"Our code: {said}", f"Our code|{said}"):
+        found = find_fields([page((100, text))], [part])
+        assert (found["code"].value, found["code"].text) == (None, said)
+        assert found["code"].box is not None
+        checked = check(rules, found)["code"]
+        assert not checked.valid
+        assert checked.message == NOT_A[FieldType(kind)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("vat_id", "20 % of 100.63 GBP 63.80"),
+        ("vat_id", "see page 12 below"),
+        ("iban", "on request"),
+        ("email", "see our website"),
+        ("phone", "ask for room 12"),
+        ("money", "of all items"),
+        ("number", "of items"),
+        ("date", "within 14 days"),
+    ],
+)
+def test_words_at_a_label_are_no_value_that_ocr_got_wrong(kind: str, said: str) -> None:
+    assert find(page((100, f"Our code: {said}")), labels=["Our code"], type=kind).text == ""
+
+
+def test_a_code_without_a_label_whose_country_ocr_got_wrong_is_shown_and_not_valid() -> None:
+    line = page((100, "Registered as 0E136695976 in Bonn, file 12136695976"))
+    found = find(line, type="vat_id")
+    assert (found.value, found.text) == (None, "0E136695976")
+    printed = line.model_copy(update={"method": TEXT_LAYER})
+    assert find(printed, type="vat_id").text == ""
+    assert find(page((100, "Registered as 0E136695977 in Bonn")), type="vat_id").text == ""
