@@ -91,6 +91,8 @@ class _Server:
 
     def end_child(self, process_id: int) -> None:
         """The worker does not wait for this child any more."""
+        if process_id not in self.children:
+            return  # reaped in the same round of the selector, which had this to say already
         self.selector.unregister(self.children[process_id])
         try:
             os.killpg(process_id, signal.SIGKILL)

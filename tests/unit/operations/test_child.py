@@ -39,7 +39,7 @@ def set_limits(monkeypatch: pytest.MonkeyPatch, **limits: str) -> None:
     settings.cache_clear()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -213,6 +213,32 @@ async def test_the_next_call_works_after_the_server_was_killed() -> None:
     assert await in_child(os.getppid) != server
 
 
+_ONE_ROUND = """
+import os, select, selectors, socket
+from operations.tools.fork_server import _Server, wake_on_child_end
+
+server = _Server(socket.socketpair()[0])
+waker = wake_on_child_end()
+worker, status = socket.socketpair()
+process_id = os.fork() or os._exit(0)
+server.children[process_id] = status
+server.selector.register(status, selectors.EVENT_READ)
+worker.shutdown(socket.SHUT_WR)
+select.select([waker], [], [], 30)
+server.reap(waker)
+server.end_child(process_id)
+print(server.children, len(worker.recv(64)))
+"""
+
+
+def test_a_child_that_ends_as_it_is_given_up_ends_nothing_else() -> None:
+    # Both came while the server forked another one; it ended, and all of its children with it.
+    ended = subprocess.run(
+        [sys.executable, "-c", _ONE_ROUND], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.stdout, ended.returncode) == ("{} 4\n", 0), ended.stderr
+
+
 def test_it_works_in_a_daemonic_process(tmp_path: Path) -> None:
     answer = tmp_path / "answer"
     process = multiprocessing.get_context("fork").Process(
@@ -256,11 +282,11 @@ async def test_nothing_is_left_when_the_worker_is_killed() -> None:
     root = Path(__file__).parents[3]
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=root)
     try:
-        await until(lambda: bool(sleepers("64.4")), seconds=30)
+        await until(lambda: bool(sleepers("64.4")), seconds=120)
     finally:
         worker.kill()
         worker.wait()
-    await until(lambda: not sleepers("64.4"), seconds=2)
+    await until(lambda: not sleepers("64.4"), seconds=20)
 
 
 async def test_scratch_folders_of_a_killed_worker_are_removed_by_the_next(own_home: Path) -> None:
