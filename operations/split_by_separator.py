@@ -60,7 +60,9 @@ async def split_by_separator(
 ) -> SplitBySeparatorResult:
     """Cut a PDF into documents where a blank page or one with a barcode is between them.
 
-    Without such a page all of it is one document.
+    Without such a page all of it is one document. Each has its bookmarks, labels, links and fields.
+    Embedded files belong to none of them and are left out, but where all pages get into one; tags
+    for screen readers and XMP metadata are left out, and an XFA form becomes an ordinary one.
     """
     separator = Separator(params.separator, params.barcode_text, params.max_ink_ratio)
     with scratch_folder() as needed:

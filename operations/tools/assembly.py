@@ -45,6 +45,10 @@ class Source:
         self.destinations = Destinations(document, indices)
         self.bookmarks = bookmarks_of(document, self.destinations)
         self.labels = labels_of(document)
+        given = document.trailer.get(Name.Info)
+        facts = given.items() if isinstance(given, Dictionary) else ()
+        self.information = {key: bytes(one) for key, one in facts if isinstance(one, String)}
+        """What the document is called, and by whom it was made."""
 
 
 @contextmanager
@@ -135,10 +139,10 @@ class Assembly:
         for key in _OF_THE_DOCUMENT:
             if key in source.pdf.Root:
                 self.pdf.Root[key] = self._own(source, source.pdf.Root[key])
-        information = source.pdf.trailer.get(Name.Info)
-        for key, value in information.items() if isinstance(information, Dictionary) else ():
-            if isinstance(value, String):
-                self.pdf.docinfo[key] = String(bytes(value))
+        if source.information:
+            information = self.pdf.docinfo  # looked up anew each time, which takes a while
+            for key, value in source.information.items():
+                information[key] = String(value)
 
     def _own(self, source: Source, value: pikepdf.Object) -> pikepdf.Object:
         if not isinstance(value, Array) and not isinstance(value, Dictionary):
@@ -189,6 +193,8 @@ def write_pages(path: Path, part: Part, folder: Path) -> None:
 def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:
     """Write pages of a PDF into new ones, with their bookmarks, labels, links and fields.
 
+    Embedded files are of the whole document: only who gets all of its pages gets them, too.
+
     Args:
         path: of a PDF that `pdf.examine` has passed.
         parts: that are to be written.
@@ -199,7 +205,10 @@ def write_parts(path: Path, parts: Sequence[Part], folder: Path) -> None:
     """
     with opened(path) as source:
         for part in parts:
-            _assembled(source, part).save(folder / part.file)
+            assembly = _assembled(source, part)
+            if len(part.page_numbers) == len(source.pages):
+                assembly.attach_files_of(source)
+            assembly.save(folder / part.file)
 
 
 def _assembled(source: Source, part: Part) -> Assembly:

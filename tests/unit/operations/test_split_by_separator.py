@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pikepdf
 import pytest
 import zxingcpp
 from PIL import Image, ImageDraw, ImageFont
@@ -59,6 +60,18 @@ async def test_a_page_with_little_on_it_is_not_blank(tmp_path: Path, out: Path) 
     assert result.page_numbers == [[1, 2, 3]]
     result = await cut(source, out / "2", separator="blank", max_ink_ratio=0.001)
     assert result.separator_page_numbers == [2]
+
+
+async def test_embedded_files_stay_where_all_pages_stay_together(tmp_path: Path, out: Path) -> None:
+    source = pdfs.with_files(tmp_path / "invoice.pdf", data=b"<a/>")
+    result = await cut(source, out / "whole", separator="barcode")
+    assert pdfs.files(out / "whole" / result.files[0]) == {"data.xml": b"<a/>"}
+    stack = pdfs.scans(tmp_path / "stack.pdf", [page("a"), page("x", "NEXT"), page("b")], 150)
+    with pikepdf.open(stack, allow_overwriting_input=True) as pdf:
+        pdf.attachments["data.xml"] = b"<a/>"
+        pdf.save(stack)
+    result = await cut(stack, out / "parts", separator="barcode")
+    assert [pdfs.files(out / "parts" / name) for name in result.files] == [{}, {}]
 
 
 async def test_barcodes_are_between_documents_or_on_their_first_pages(
