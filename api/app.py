@@ -40,6 +40,7 @@ from api.v1 import (
     tasks,
     webhooks,
 )
+from flows.clock import run_clock_watch
 from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
 from flows.erase import run_eraser
@@ -136,7 +137,7 @@ def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
         app.state.rate_limits = RateLimits()
         await asyncio.to_thread(migrate)  # it has an event loop of its own
         stop = asyncio.Event()
-        loops = (run_dispatcher, follow_prefect, run_deliverer, run_eraser)
+        loops = (run_dispatcher, follow_prefect, run_deliverer, run_eraser, run_clock_watch)
         running = [
             asyncio.create_task(_keep_running(loop, stop)) for loop in loops if run_background
         ]

@@ -132,7 +132,9 @@ async def _reserve(record: IdempotencyRecord) -> IdempotencyRecord | None:
         async with database().writing() as session:
             await session.execute(
                 delete(IdempotencyRecord).where(
-                    (created < at - KEPT) | (status.is_(None) & (created < at - ABANDONED))
+                    (created < at - KEPT)
+                    # Or ahead: the clock was put back since.
+                    | (status.is_(None) & ~created.between(at - ABANDONED, at + ABANDONED))
                 )
             )
             query = select(IdempotencyRecord).where(

@@ -15,7 +15,7 @@ from sqlmodel import col
 from flows import engine
 from flows.ending import end_task_of_run
 from flows.engine import Run
-from flows.heartbeat import dead_workers
+from flows.heartbeat import dead_workers, this_worker
 from flows.outbox import changing, enqueue
 from flows.waits import pause_key, resumption
 from store.database import database
@@ -104,7 +104,9 @@ async def reconcile_once() -> int:
 async def take_over() -> None:
     """Give the runs of dead workers to living ones: running ones again, paused ones parked."""
     dead = await dead_workers()
-    if not dead:
+    # Whoever does this is alive. If its own heart looks dead, the clock was put forward, or the
+    # store was away: the next time all have beaten again.
+    if not dead or this_worker().id in dead:
         return
     async with database().reading() as session:
         query = select(Task).where(col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL))
@@ -149,7 +151,10 @@ def repair_of(task: Task, run: Run | None) -> Repair | None:
         task: one that has a run.
         run: as Prefect has it; None: it does not know it.
     """
-    return REPAIRS.get((_phase(task), run.type if run else "missing"))
+    phase = _phase(task)
+    if run is not None and run.is_ahead and phase != "final":
+        return Repair.START_AGAIN
+    return REPAIRS.get((phase, run.type if run else "missing"))
 
 
 async def _enqueue_repair(task: Task, repair: Repair) -> None:
@@ -220,9 +225,11 @@ async def _tasks_to_look_at() -> dict[UUID, Task]:
 async def _settled_tasks(
     *conditions: ColumnElement[bool], limit: int | None = None
 ) -> Sequence[Task]:
+    settled = timedelta(seconds=SETTLED_SECONDS)
     query = select(Task).where(
         col(Task.flow_run_id).is_not(None),
-        col(Task.updated_at) < now() - timedelta(seconds=SETTLED_SECONDS),
+        # Or ahead: the clock was put back since.
+        ~col(Task.updated_at).between(now() - settled, now() + settled),
         *conditions,
     )
     if limit is not None:

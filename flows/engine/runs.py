@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,9 +13,13 @@ from store.errors import (
     NotFoundError,
     PapertrayError,
 )
+from store.ids import now
 from store.settings import settings
 
 FINAL_TYPES: Final = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+FARTHEST: Final = timedelta(seconds=60)
+"""No run of a task is scheduled for later than so: a retry waits seconds."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class Run:
             infrastructure_pid=row["infrastructure_pid"],
             policy=row["empirical_policy"] or {},
         )
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is scheduled for a time that the clock had before it was put back."""
+        at = self.details.get("scheduled_time") if self.type == "SCHEDULED" else None
+        return at is not None and datetime.fromisoformat(at) > now() + FARTHEST
 
     @property
     def is_final(self) -> bool:

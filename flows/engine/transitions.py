@@ -129,7 +129,7 @@ async def reschedule(flow_run_id: UUID, *, even_if_final: bool = False) -> bool:
     run = await read_run(flow_run_id)
     if run is None or (run.is_final and not even_if_final):
         return False
-    if run.type == "SCHEDULED":
+    if run.type == "SCHEDULED" and not run.is_ahead:
         return True
     if run.type == "CANCELLING":
         await finish_cancelling(flow_run_id)
