@@ -237,3 +237,5 @@ def use_known_prefect() -> None:
     facts = running(settings().home)
     if facts:
         os.environ.setdefault("PREFECT_API_URL", facts["prefect_api_url"])
+        if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+            os.environ.setdefault("PREFECT_API_AUTH_STRING", password)

@@ -25,18 +25,18 @@ JUMP = timedelta(hours=3)
 async def put_back(*kinds: type[Any]) -> None:
     """Let rows be as if the clock had been put back since they were written."""
     columns = {
-        Outbox: (col(Outbox.available_at),),
-        Delivery: (col(Delivery.due_at), col(Delivery.tried_at)),
-        Worker: (col(Worker.seen_at),),
-        Task: (col(Task.updated_at),),
+        Outbox: ("available_at",),
+        Delivery: ("due_at", "tried_at"),
+        Worker: ("seen_at",),
+        Task: ("updated_at",),
     }
     async with database().writing() as session:
         for kind in kinds:
             for row in (await session.execute(select(kind))).scalars():
                 for column in columns[kind]:
-                    at = getattr(row, column.key)
+                    at = getattr(row, column)
                     if at is not None:
-                        setattr(row, column.key, at + JUMP)
+                        setattr(row, column, at + JUMP)
 
 
 async def all_of(kind: type[Any]) -> list[Any]:

@@ -106,6 +106,7 @@ async def test_a_life_in_which_each_statement_fails_once_ends_right(
             with suppress(*TROUBLE):  # of what is read at the end, by the driver itself
                 await driver.process(task, *[decides(alice)] * 100)
                 break
+    print(f"{len(statements.failed)} statements failed in one life")
     assert len(statements.failed) > 20
     await is_right(task)
 
@@ -129,6 +130,7 @@ async def test_killed_at_any_commit_of_its_life_a_task_goes_on_and_ends_right(
             except Killed:
                 continue
             break
+    print(f"killed at {kills} commits of one life")
     assert kills >= 6
     await is_right(task)
 
@@ -223,5 +225,6 @@ async def test_a_verb_of_which_any_statement_fails_did_nothing_and_is_done_by_th
                 assert statements.count == failures
                 break
         assert await all_rows() == rows
+    print(f"{name}: {failures} statements failed")
     assert failures >= 3
     assert await all_rows() != rows

@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from store.errors import (
     NoPagesError,
     PageRangeError,
     ToolKilledError,
+    ToolTimeoutError,
     UnsupportedFileError,
 )
 from store.settings import settings
@@ -213,6 +215,114 @@ async def test_cycles_and_wrong_types_beside_the_pages_do_no_harm(
         assert len(await do(row, source, out)) == (row.name in MAKING)
     except (DamagedFileError, LimitExceededError):
         assert not out.exists()
+
+
+ONE_PAGE = b"<</Type/Pages/Count 1/Kids[3 0 R]>>"
+
+
+def stream(content: bytes, facts: bytes) -> bytes:
+    packed = zlib.compress(content, 9)
+    head = b"<<%s/Filter/FlateDecode/Length %d>>" % (facts, len(packed))
+    return b"%s\nstream\n%s\nendstream" % (head, packed)
+
+
+@cache
+def packed_zeros() -> bytes:
+    return stream(bytes(ZEROS), b"/Type/EmbeddedFile")
+
+
+def embedded_bomb(path: Path) -> Path:
+    """A file of 100 MB inside, behind a name tree of ten thousand names that all lead to it."""
+    names = b"".join(b"(n%d)4 0 R" % number for number in range(10_000))
+    return pdfs.raw(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles<</Names[%s]>>>>/AF[4 0 R]>>" % names,
+        ONE_PAGE,
+        PAGE,
+        b"<</Type/Filespec/F(a.bin)/UF(a.bin)/EF<</F 5 0 R>>>>",
+        packed_zeros(),
+    )
+
+
+def cyclic_names(path: Path) -> Path:
+    """Embedded files in a tree that leads into itself."""
+    catalog = b"<</Type/Catalog/Pages 2 0 R/Names<</EmbeddedFiles 4 0 R>>>>"
+    return pdfs.raw(path, catalog, ONE_PAGE, PAGE, b"<</Kids[4 0 R 5 0 R]>>", b"<</Kids[4 0 R]>>")
+
+
+def scripts(path: Path) -> Path:
+    """Scripts and programs that are to run when it is opened, turned to or printed."""
+    script = b"<</S/JavaScript/JS(while\\(true\\)app.alert\\(1\\);)/Next 4 0 R>>"
+    return pdfs.raw(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R/OpenAction 4 0 R/AA<</WP 5 0 R/DS 4 0 R>>"
+        b"/Names<</JavaScript<</Names[(a)4 0 R]>>>>>>",
+        ONE_PAGE,
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/AA<</O 4 0 R/C 5 0 R>>>>",
+        script,
+        b"<</S/Launch/F(/bin/sh)/Win<</F(cmd.exe)>>/Next 5 0 R>>",
+    )
+
+
+def laughing_metadata(path: Path) -> Path:
+    """XMP of which ten entities become a thousand million."""
+    entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(9))
+    xmp = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e0 "ha">{entities}]><x>&e9;</x>'
+    return pdfs.raw(
+        path,
+        b"<</Type/Catalog/Pages 2 0 R/Metadata 4 0 R>>",
+        ONE_PAGE,
+        PAGE,
+        stream(xmp.encode(), b"/Type/Metadata/Subtype/XML"),
+    )
+
+
+def deep_tree(path: Path) -> Path:
+    """One page below twenty thousand nodes."""
+    deep = 20_000
+    nodes = [
+        b"<</Type/Pages/Count 1/Kids[%d 0 R]%s>>" % (n + 1, b"/Parent %d 0 R" % (n - 1) * (n > 2))
+        for n in range(2, deep)
+    ]
+    page = b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 100 100]>>" % (deep - 1)
+    return pdfs.raw(path, CATALOG, *nodes, page)
+
+
+def nested_forms(path: Path) -> Path:
+    """A page that draws a form that draws itself, and thirty that each draw the next ten times."""
+    forms = [
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</F %d 0 R>>>>"
+        % (n + 1 if n < 34 else 5)
+        for n in range(5, 35)
+    ]
+    return pdfs.raw(
+        path,
+        CATALOG,
+        ONE_PAGE,
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/Contents 4 0 R"
+        b"/Resources<</XObject<</F 5 0 R>>>>>>",
+        b"<</Length 5>>\nstream\n/F Do\nendstream",
+        *(b"%s/Length 60>>\nstream\n%s\nendstream" % (form, b"/F Do " * 10) for form in forms),
+    )
+
+
+HARMLESS = [embedded_bomb, cyclic_names, scripts, laughing_metadata, deep_tree, nested_forms]
+
+
+@pytest.mark.parametrize("make", HARMLESS, ids=lambda make: make.__name__)
+@each
+async def test_what_lies_in_wait_inside_does_no_harm(
+    row: Operation, make: Callable[[Path], Path], tmp_path: Path, out: Path
+) -> None:
+    """It is left alone, or ends in an error of ours, within the limits of a child."""
+    source = make(tmp_path / "trap.pdf")
+    try:
+        made = await do(row, source, out)
+    except (InputError, ToolKilledError, ToolTimeoutError):
+        assert not out.exists()
+    else:
+        assert len(made) == (row.name in MAKING)
+        assert all((out / one).stat().st_size < 2_000_000 for one in made)
 
 
 async def test_a_page_that_asks_for_more_memory_than_there_is_ends_by_name(
