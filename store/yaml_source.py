@@ -195,6 +195,7 @@ def _place(
         if tagged:
             nodes = [{"$ref": tagged[0]}]
             continue
+        nodes = [one for node in nodes for one in _members(node, schema)]
         keys = sorted({key for node in nodes for key in node.get("properties", {})})
         below = [child for node in nodes if (child := _child(node, part)) is not None]
         if not below and index < len(loc) - 1:
@@ -215,6 +216,13 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mappin
         if union in node:
             return [one for member in node[union] for one in _resolved(member, schema)]
     return [node]
+
+
+def _members(node: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a node may be, where nothing tells which."""
+    if "discriminator" not in node:
+        return [node]
+    return [one for member in node["oneOf"] for one in _resolved(member, schema)]
 
 
 def _child(node: Mapping[str, Any], part: int | str) -> Mapping[str, Any] | None:

@@ -6,6 +6,7 @@ from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options, cell
 from api.cli.projects import read_project_file
 from flows.verbs import install_project
+from store.errors import ProjectFileError
 
 
 async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
@@ -17,7 +18,11 @@ async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
     """
     source = read_project_file(file)
     async with operator(options, make=True) as caller:
-        project, version = await install_project(caller, source)
+        try:
+            project, version = await install_project(caller, source)
+        except ProjectFileError as error:
+            told = f"{file}: {error.message}"
+            raise ProjectFileError(told, file=str(file), **error.details) from None
     return Answer(
         {"name": project.name, "id": project.id, "version": version.number},
         f"Installed the project {cell(project.name)}, version {version.number}.\n"

@@ -177,6 +177,17 @@ def test_ctrl_c_ends_with_the_status_of_a_program_that_was_interrupted(
     assert run(["tasks", "list"]) == INTERRUPTED
 
 
+def test_a_project_file_that_is_wrong_is_told_of_with_file_line_and_key(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    project = tmp_path / "mails.yaml"
+    project.write_text("name: mails\nblocks:\n- {name: a, type: text}\n- {name: a, type: text}\n")
+    assert run(["projects", "install", str(project)]) == InputError.exit_code
+    told = "".join(capsys.readouterr().err.split())
+    assert f"{project}:" in told
+    assert "line4,blocks.1.name:blocknamedtwice:a" in told
+
+
 # Tables
 
 
