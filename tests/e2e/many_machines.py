@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,15 @@ def submit(api: httpx.Client, content: bytes) -> str:
 
 
 def state(api: httpx.Client, task: str) -> str:
-    return api.get(f"/tasks/{task}").json()["state"]
+    answer = patiently(
+        lambda: api.get(f"/tasks/{task}"), until=lambda answer: answer.status_code == 200
+    )
+    return answer.json()["state"]
 
 
 def decide_what_waits(api: httpx.Client, tasks: list[str]) -> bool:
-    """Complete what is in review; answers whether all have ended."""
+    """Complete what is in review; answers whether all have ended. Asked for once a second."""
+    time.sleep(1)
     states = {task: state(api, task) for task in tasks}
     for task, found in states.items():
         if found == "in_review":

@@ -4,15 +4,18 @@ import asyncio
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 
 from api.cli.servers import deploy
 from flows import engine
+from flows.daily_report import daily_report
 from store.errors import InputError
+from store.ids import now
 from store.settings import settings
-from tests.e2e.prefect_server_fixture import PREFECT, REPOSITORY, Server
+from tests.e2e.prefect_server_fixture import PREFECT, REPOSITORY, Server, until
 
 pytestmark = pytest.mark.e2e
 
@@ -121,6 +124,55 @@ async def test_deploying_again_changes_nothing_and_prefect_deploys_the_same(
         name = one["name"]
         assert comparable(third, name) == comparable(second, name)
     assert third["queues"] == second["queues"]
+
+
+async def told(name: str, **resource: str) -> None:
+    """An event, as Prefect's server tells it of a run of ours or of our work pool."""
+    tag = {"prefect.resource.id": "prefect.tag.papertray", "prefect.resource.role": "tag"}
+    event = {
+        "id": str(uuid4()),
+        "occurred": now().isoformat(),
+        "event": name,
+        "resource": {key.replace("_", "."): value for key, value in resource.items()},
+        "related": [tag],
+    }
+    await engine.call("POST", "/events", [event])
+
+
+async def test_automations_notice_a_run_that_failed_and_workers_that_are_gone(
+    prefect_server: Server,
+) -> None:
+    await deploy()
+    since = now()
+    await told("prefect.flow-run.Failed", prefect_resource_id=f"prefect.flow-run.{uuid4()}")
+    await told(
+        "prefect.work-pool.not-ready",
+        prefect_resource_id=f"prefect.work-pool.{uuid4()}",
+        prefect_resource_name=settings().work_pool,
+    )
+    body = {
+        "filter": {
+            "event": {"prefix": ["prefect.automation.triggered"]},
+            "occurred": {"since": since.isoformat()},
+        }
+    }
+
+    async def triggered() -> bool:
+        found = (await engine.call("POST", "/events/filter", body))["events"]
+        names = {one["resource"]["prefect.resource.name"] for one in found}
+        return names == {"papertray: failed", "papertray: worker gone"}
+
+    await until(triggered, 60, 0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Artifact creation outside:FutureWarning")
+async def test_the_daily_report_is_there_as_artifacts(prefect_server: Server, home: Path) -> None:
+    state = await daily_report.fn(days=3)
+    assert state.message is not None
+    assert state.message.endswith("0 came in, 0 completed, 0 failed.")
+    keys = ["papertray-volume", "papertray-latency", "papertray-accuracy", "papertray-days"]
+    found = {one["key"]: one for one in await engine.call("POST", "/artifacts/latest/filter", {})}
+    assert [found[key]["type"] for key in keys] == ["image", "image", "image", "table"]
 
 
 def comparable(all_seen: dict[str, Any], name: str) -> dict[str, Any]:
