@@ -15,17 +15,20 @@ from store.fields import FieldType
 _DIGIT = r"[\dOoQIl|SsZzB]"
 """A digit, or a letter that OCR takes one for."""
 
+_END = r"(?!\w|\s?%)"
+"""A percentage is no amount that was misread."""
+
 _CODE = r"[A-Z0-9+*]"
 _AT_LABELS: Final[Mapping[FieldType, re.Pattern[str]]] = {
-    FieldType.NUMBER: re.compile(rf"(?<![\w.,]){_DIGIT}{{2,}}(?:[.,]{_DIGIT}+)*(?!\w)"),
+    FieldType.NUMBER: re.compile(rf"(?<![\w.,]){_DIGIT}{{2,}}(?:[.,]{_DIGIT}+)*{_END}"),
     FieldType.MONEY: re.compile(
-        rf"(?<![\w.,]){_DIGIT}+(?:[.,']{_DIGIT}{{3}})*[.,]{_DIGIT}{{2}}(?!\w)"
+        rf"(?<![\w.,]){_DIGIT}+(?:[.,']{_DIGIT}{{3}})*[.,]{_DIGIT}{{2}}{_END}"
     ),
     FieldType.DATE: re.compile(
         rf"(?<![\w.,])(?:{_DIGIT}{{1,2}}([./-]){_DIGIT}{{1,2}}\1{_DIGIT}{{2,4}}"
         rf"|{_DIGIT}{{4}}-{_DIGIT}{{2}}-{_DIGIT}{{2}})(?!\w)"
     ),
-    FieldType.EMAIL: re.compile(r"\S+ ?(?:[@©®]|\(at\)) ?\S+"),
+    FieldType.EMAIL: re.compile(r"\S{1,99} ?(?:[@©®]|\(at\)) ?\S{1,99}"),
     FieldType.PHONE: re.compile(rf"(?<!\w)\+?{_DIGIT}(?:[ ()/.-]{{0,2}}{_DIGIT}){{6,15}}(?!\w)"),
     FieldType.IBAN: re.compile(
         rf"(?<!\w)[A-Z0-9]{{2}}{_DIGIT}{{2}}(?: ?{_CODE}{{4}}){{2,7}}(?: ?{_CODE}{{1,4}})?(?!\w)"
@@ -37,11 +40,12 @@ _AT_LABELS: Final[Mapping[FieldType, re.Pattern[str]]] = {
 """How values look of which some letters are wrong."""
 
 _LEAST_DIGITS: Final[Mapping[FieldType, int]] = {
+    FieldType.EMAIL: 0,
     FieldType.PHONE: 6,
     FieldType.IBAN: 8,
     FieldType.VAT_ID: 5,
 }
-"""With fewer it is a word."""
+"""With fewer, or without one, it is a word."""
 
 _AMOUNT = re.compile(r"[.,]\d\d$")
 
@@ -52,7 +56,7 @@ def misread_at_label(kind: FieldType, text: str) -> Iterator[tuple[int, int]]:
     for found in pattern.finditer(text) if pattern else ():
         digits = sum(letter.isdigit() for letter in found[0])
         is_amount = kind is FieldType.VAT_ID and _AMOUNT.search(found[0])
-        if digits >= _LEAST_DIGITS.get(kind, kind is not FieldType.EMAIL) and not is_amount:
+        if digits >= _LEAST_DIGITS.get(kind, 1) and not is_amount:
             yield found.span()
 
 

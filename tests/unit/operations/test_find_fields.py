@@ -192,6 +192,8 @@ def test_what_ocr_got_wrong_at_a_label_is_shown_and_not_valid(kind: str, said: s
         ("email", "see our website"),
         ("phone", "ask for room 12"),
         ("money", "of all items"),
+        ("money", "19,00 % of them"),
+        ("number", "20%"),
         ("number", "of items"),
         ("date", "within 14 days"),
     ],
