@@ -266,6 +266,9 @@ COUNTED: Final = ("organization_id", "state", "project_id", "deleted_at", "is_pr
 SHARED: Final = _where(
     "deleted_at IS NULL AND is_private = 0", "deleted_at IS NULL AND NOT is_private"
 )
+UNSHARED: Final = _where(
+    "deleted_at IS NULL AND is_private = 1", "deleted_at IS NULL AND is_private"
+)
 UNSETTLED: Final = ("project_id", "created_at", "code", "settled_at", "deleted_at", "is_private")
 
 
@@ -293,6 +296,7 @@ class Task(SQLModel, table=True):
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
         # How many are in each state: the last two are there for the reason above.
         Index("ix_task_counted", *COUNTED, **SHARED),
+        Index("ix_task_counted_private", *COUNTED, "owner_id", "id", **UNSHARED),
         # What ended lately, and which of it came first.
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # Who works on a file; whose bytes came before is found by it, too.

@@ -226,6 +226,8 @@ class Site:
     process: subprocess.Popen[bytes] | None = None
     invoice: Invoice = field(default_factory=draw_invoice)
     images: list[tuple[bytes, int, int]] = field(default_factory=list)
+    ending: str = "png"
+    """Of the files of the page images."""
 
     def do(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Do something in the store of this site, from outside its server."""
@@ -423,7 +425,7 @@ class Site:
     async def _read(self, task: Task, values: Mapping[str, FieldValue]) -> None:
         for number, (image, width, height) in enumerate(self.images, 1):
             folder = f"tasks/{task.id}/read"
-            await blobs().write_stream(f"{folder}/page-{number}.png", chunks(image))
+            await blobs().write_stream(f"{folder}/page-{number}.{self.ending}", chunks(image))
             read = PageWords(
                 number=number,
                 width_pixels=width,
@@ -451,7 +453,7 @@ class Site:
                     height_pixels=height,
                     method="ocr",
                     confidence=0.93,
-                    image_blob=f"tasks/{task.id}/read/page-{number}.png",
+                    image_blob=f"tasks/{task.id}/read/page-{number}.{self.ending}",
                     words_blob=f"tasks/{task.id}/read/page-{number}.json",
                 )
                 for number, (_, width, height) in enumerate(self.images, 1)
