@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, extract, func, or_
+from sqlalchemy import ColumnElement, Select, and_, case, extract, func
 from sqlmodel import col
 
 from store.access import Caller, visible
@@ -215,17 +215,16 @@ async def field_metrics(
 ) -> Sequence[FieldMetrics]:
     """How right the fields were that audits looked at, the worst first; arguments as above."""
     ended = _within(col(Task.finished_at), since, until)
-    known = or_(_right(), col(Task.wrong_fields).is_not(None))
-    query = _of_project(caller, project_id).where(ended, col(Task.is_correct).is_not(None), known)
+    query = _of_project(caller, project_id).where(ended, col(Task.is_correct).is_not(None))
     newest = query.order_by(col(Task.finished_at).desc()).limit(MOST_AUDITS)
     judged: Counter[UUID] = Counter()
     wrong: Counter[tuple[UUID, str]] = Counter()
+    columns = (col(Task.project_id), col(Task.is_correct), col(Task.wrong_fields))
     async with database().reading() as session:
-        for id_, names in await session.execute(
-            newest.with_only_columns(col(Task.project_id), col(Task.wrong_fields))
-        ):
-            judged[id_] += 1
-            wrong.update((id_, name) for name in names or ())
+        for id_, is_correct, names in await session.execute(newest.with_only_columns(*columns)):
+            if is_correct or names:  # of others nobody said which field is wrong
+                judged[id_] += 1
+                wrong.update((id_, name) for name in names or ())
         projects = await projects_of(session, caller)
     found: list[FieldMetrics] = []
     for project, version in projects:

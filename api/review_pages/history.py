@@ -77,12 +77,12 @@ def _without_renewals(newest_first: Sequence[Activity]) -> Sequence[Activity]:
 
 
 def _row(activity: Activity) -> HistoryRow:
-    fields: Any = activity.data.get("fields")
     what = activity_words(activity.type)
+    if verdict := activity.data.get("verdict"):
+        what = "Verdict taken back" if verdict == "not judged" else f"{what} {verdict}"
+    fields: Any = activity.data.get("fields")
     if isinstance(fields, list) and fields:
         what = f"{what}: {', '.join(spoken(str(name)) for name in fields)}"
-    if verdict := activity.data.get("verdict"):
-        what = f"{what}, {verdict}"
     return HistoryRow(
         at=activity.at,
         what=what,

@@ -574,6 +574,13 @@ async def test_hostile_text_stays_text_wherever_it_is_shown(
         # Each payload where it is typed and where it is read; the rest by turns.
         for state, facts in (*kinds[:2], kinds[2 + number % 2]):
             task_id = await site.add_task(state, **facts)
+            ana = site.callers[ANA]
+            await verbs.comment(ana, task_id, payload)
+            await verbs.report(ana, task_id, [{"label": payload, "value": payload}])
+            if state is State.IN_REVIEW and not facts.get("claimed_by"):
+                # In the history of a value, too.
+                await verbs.save(ana, task_id, {"invoice_number": payload})
+                await verbs.save(ana, task_id, {"invoice_number": "NW-2026-01847"})
             await page.goto(f"{site.url}/review/{task_id}")
             assert await page.get_by_role("heading", level=1).text_content() == payload
             assert await page.title() == f"{' '.join(payload.split())} · Papertray"
@@ -583,6 +590,19 @@ async def test_hostile_text_stays_text_wherever_it_is_shown(
             # A long value has a field of several lines.
             kind = f"{state} {'claimed_by' in facts} {await page.locator('textarea').count()}"
             shapes[kind].add(await elements_of(page))
+        values = {
+            "title": payload,
+            "names": {"text": payload, "entities": [{"start": 0, "end": 3, "label": "person"}]},
+            "talk": [{"author": payload, "text": payload}],
+            "items": [{"what": payload}],
+            "letter": payload,
+        }
+        await page.goto(f"{site.url}/review/{await site.add_data_task(**values)}")
+        assert await page.get_by_label("Title").input_value() == payload
+        # What is drawn by scripts is text, too.
+        input_ = page.locator(f"#{await page.locator('.marked').get_attribute('data-marked')}")
+        await input_.evaluate("e => e.dispatchEvent(new Event('input', { bubbles: true }))")
+        shapes["data"].add(await elements_of(page))
     await page.goto(f"{site.url}/review?state=discarded")
     assert set(PAYLOADS) <= set(await page.locator(".task-name").all_text_contents())
     assert complaints == []
@@ -646,6 +666,15 @@ async def test_axe_finds_nothing_to_say(
         for name, task_id in ids.items():
             await page.goto(f"{site.url}/review/{task_id}")
             await look(page, name)
+        await page.goto(f"{site.url}/review?state=completed")
+        await look(page, "queue of what has ended")
+        await page.goto(f"{site.url}/review/metrics")
+        await look(page, "metrics")
+        await page.goto(f"{site.url}/review/{await site.add_data_task()}")
+        await look(page, "blocks")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await look(page, "keys")
         await page.goto(f"{site.url}/review/{await site.add_task()}")
         await page.get_by_label("Net amount").fill("nothing")
         await page.get_by_role("button", name="Complete", exact=True).click()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cache
 from html import unescape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -459,6 +460,235 @@ async def test_paging_through_the_queue_shows_every_task_once_and_leads_back(
 def link_of(page: str, rel: str) -> str:
     found = re.search(rf'href="([^"]+)" rel="{rel}"', page)
     return unescape(found[1]) if found else ""
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"assignee": "me"}, {"mine"}),
+        ({"assignee": BEN}, {"bens"}),
+        ({"assignee": "nobody"}, {"old", "urgent"}),
+        ({"age": "1d"}, {"old"}),
+        ({"due": "1d"}, {"urgent"}),
+        ({"due": "overdue"}, set[str]()),
+        ({"age": "1d", "assignee": "me"}, set[str]()),
+    ],
+)
+async def test_a_filter_leaves_what_fits_it_and_counts_that(
+    ana: Browser, site: Site, query: dict[str, str], expected: set[str]
+) -> None:
+    await site.add_task(name="old", age=timedelta(days=2))
+    await site.add_task(name="mine", claimed_by=ANA)
+    await site.add_task(name="bens", claimed_by=BEN)
+    urgent = await task_of(site, await site.add_task(name="urgent"))
+    async with database().writing() as session:
+        (await session.get_one(Task, urgent.id)).due_at = now() + timedelta(hours=5)
+    page = await ana.open("/review?" + urlencode(query))
+    assert names_in(page) == expected
+    assert f"{len(expected)} found" in page or not expected
+    # What is filtered by is what the filters show, and what the other pages of it ask for.
+    for name, value in query.items():
+        assert re.search(rf'<select id="{name}".*?<option[^>]*selected[^>]*>', page, re.DOTALL)
+        assert value
+
+
+def names_in(page: str) -> set[str]:
+    return {unescape(one) for one in re.findall(r'class="task-name">([^<]*)<', page)}
+
+
+async def test_finished_tasks_are_filtered_by_who_decided_and_by_the_verdict(
+    ana: Browser, site: Site
+) -> None:
+    judged = await site.add_task(State.COMPLETED, name="judged")
+    await site.add_task(State.COMPLETED, name="not judged")
+    await ana.press(f"/review/{judged}/audit", verdict="wrong", wrong="total")
+    page = await ana.open(f"/review/{judged}")
+    assert re.search(r'value="wrong" checked', page)
+    assert re.search(r'value="total" checked', page)
+    assert "Judged wrong: Total" in page
+    for query, expected in (
+        ({"verdict": "wrong"}, {"judged"}),
+        ({"verdict": "correct"}, set[str]()),
+        ({"verdict": "none"}, {"not judged"}),
+        ({"assignee": "me"}, {"judged", "not judged"}),
+        ({"assignee": "nobody"}, set[str]()),
+    ):
+        page = await ana.open("/review?" + urlencode({"state": "completed", **query}))
+        assert names_in(page) == expected, query
+    metrics = await ana.open("/review/metrics")
+    assert "not audited" not in metrics
+    assert re.search(r"<th scope=\"row\">Total</th>.*?0 %", metrics, re.DOTALL)
+
+
+async def test_what_is_done_with_several_tasks_is_told_of_each(ana: Browser, site: Site) -> None:
+    free = [await site.add_task() for _ in range(2)]
+    held = await site.add_task(claimed_by=BEN)
+    await ana.open("/review")
+    sent = {"csrf_token": ana.token, "verb": "discard", "reason": "Twice.", "project": "invoices"}
+    answer = await ana.post("/review/bulk", data={**sent, "task": [*free, held, free[0]]})
+    assert answer.status_code == 303
+    page = await ana.open(answer.headers["location"])
+    assert "2 tasks discarded. 1 not" in page
+    assert "project=invoices" in answer.headers["location"]
+    states = [(await task_of(site, one)).state for one in (*free, held)]
+    assert states == [State.DISCARDED, State.DISCARDED, State.IN_REVIEW]
+    for wrong in ({"verb": "complete", "task": free}, {"verb": "claim", "task": []}):
+        answer = await ana.post("/review/bulk", data={**sent, **wrong})
+        assert answer.status_code in {404, 422}
+    # Of the address only whole numbers are shown.
+    page = await ana.open("/review?notice=discard&done=<b>1&refused=0")
+    assert "discarded" not in page.partition("<table")[0].partition('role="status"')[2]
+
+
+async def test_completing_and_going_on_leads_to_the_next_of_the_same_project(
+    ana: Browser, site: Site
+) -> None:
+    first = await site.add_task(age=timedelta(days=3))
+    await site.add_task(age=timedelta(days=2), project="delivery-notes")
+    last = await site.add_task(age=timedelta(days=1))
+    page = await ana.open(f"/review/{first}?project=invoices")
+    # What comes next is fetched ahead.
+    assert f'<link rel="prefetch" href="/review/{last}/pages/1/image"' in page
+    sent = {"field__1__total": "1285.20", "project": "invoices"}
+    answer = await ana.press(f"/review/{first}/complete-next", **sent)
+    assert answer.headers["location"].startswith(f"/review/{last}?notice=next")
+    assert verbs.holder(await task_of(site, last)) == ANA
+    answer = await ana.press(f"/review/{last}/complete-next", **sent)
+    assert answer.headers["location"].startswith("/review?")
+    assert "No other task waits for you" in await ana.open(answer.headers["location"])
+
+
+async def test_a_task_is_commented_reported_and_handed_over(ana: Browser, site: Site) -> None:
+    task_id = await site.add_task()
+    address = f"/review/{task_id}"
+    assert (await ana.press(f"{address}/comment", text="  A line\r\nand one more ")).is_redirect
+    assert (await ana.press(f"{address}/comment", text=" ")).status_code == 422
+    assert (await ana.press(f"{address}/report", field="total", reason="Torn.")).is_redirect
+    assert (await ana.press(f"{address}/report", field="total", reason="")).status_code == 422
+    answer = await ana.press(f"{address}/assign", to="nobody@example.org")
+    assert answer.status_code == 404
+    assert (await ana.press(f"{address}/assign", to=BEN)).is_redirect
+    page = await ana.open(address)
+    assert "A line\nand one more" in page
+    assert "Total: Torn." in page
+    assert f"<strong>{BEN}</strong> holds this task" in page
+    # Whoever leaves keeps what was handed over.
+    assert (await ana.press(f"{address}/leave")).status_code == 204
+    assert verbs.holder(await task_of(site, task_id)) == BEN
+
+
+async def test_every_value_shows_who_made_it_of_what(
+    ana: Browser, ben: Browser, site: Site
+) -> None:
+    task_id = await site.add_task()
+    await ana.press(f"/review/{task_id}/save", field__1__supplier=PAINT)
+    await ana.press(f"/review/{task_id}/release")
+    await ben.press(f"/review/{task_id}/save", field__1__supplier="Northwind")
+    page = await ben.open(f"/review/{task_id}")
+    changes = page.partition('id="field-1-supplier-changes"')[2].partition("</details>")[0]
+    assert "Changed 2 times" in changes
+    told = re.findall(r"<del>(.*?)</del>.*?<ins>(.*?)</ins>", changes)
+    assert [(unescape(a), unescape(b)) for a, b in told] == [
+        (PAINT, "Northwind"),
+        ("Northwind Paper Mill Ltd.", PAINT),
+    ]
+    assert changes.index(BEN) < changes.index(ANA)
+
+
+async def test_the_words_of_a_page_are_sent_in_their_order(ana: Browser, site: Site) -> None:
+    task_id = await site.add_task()
+    answer = await ana.get(f"/review/{task_id}/pages/1/words")
+    words_ = answer.json()
+    assert [word[0] for word in words_[:2]] == ["Northwind", "Paper"]
+    assert len(words_[0]) == 6
+    again = {"If-None-Match": answer.headers["etag"]}
+    assert (await ana.get(f"/review/{task_id}/pages/1/words", headers=again)).status_code == 304
+
+
+async def test_every_block_is_shown_and_its_media_are_sent_by_papertray(
+    ana: Browser, site: Site
+) -> None:
+    task_id = await site.add_data_task()
+    page = await ana.open(f"/review/{task_id}")
+    assert set(re.findall(r'(?:src|href)="(?:https?:)?//([^/"]+)', page)) == {"example.org"}
+    assert set(re.findall(r'src="([^"?]+)', page)) <= {
+        *(f"/static/{name}" for name in assets.ASSETS),
+        *(f"/review/{task_id}/media/{index}" for index in range(19)),
+    }
+    picture = await ana.get(f"/review/{task_id}/media/6")
+    assert picture.headers["content-type"] == "image/png"
+    assert "sandbox" in picture.headers["content-security-policy"]
+    assert picture.content == site.images[0][0]
+    contract = await ana.get(f"/review/{task_id}/media/9")
+    assert contract.headers["content-disposition"].startswith("attachment")
+    assert (await ana.get(f"/review/{task_id}/media/1")).status_code == 404
+    assert (await ana.get(f"/review/{task_id}/media/99")).status_code == 404
+    assert (await ana.get(f"/review/{await site.add_task()}/media/0")).status_code == 404
+
+
+async def test_nothing_is_fetched_from_an_address_inside(ana: Browser, site: Site) -> None:
+    task_id = await site.add_data_task(scan="http://169.254.169.254/latest/meta-data")
+    answer = await ana.get(f"/review/{task_id}/media/6")
+    assert answer.status_code in {422, 503}
+    assert "169.254" not in answer.text or "address" in answer.text
+
+
+async def test_blocks_are_filled_in_as_they_are_shown(ana: Browser, site: Site) -> None:
+    task_id = await site.add_data_task()
+    await ana.open(f"/review/{task_id}")
+    sent: dict[str, str | list[str]] = {
+        "csrf_token": ana.token,
+        "choice.subjects": ["", "place", "person"],
+        "block.amounts": "3\r\n\r\n4.5",
+        "row.0.0.items": "Rope",
+        "row.0.1.items": "7",
+        "row.5.0.items": "",
+        "row.5.1.items": "",
+        "row.0.author.talk": "",
+        "row.0.text.talk": "Hello",
+    }
+    assert (await ana.post(f"/review/{task_id}/save", data=sent)).is_redirect
+    data = (await task_of(site, task_id)).task_data or {}
+    assert data["subjects"] == ["place", "person"]
+    assert data["amounts"] == [3, 4.5]
+    assert data["items"] == [{"what": "Rope", "count": 7}]
+    assert data["talk"] == [{"text": "Hello"}]  # it was an object before
+    # What does not fit is refused with its reason, and shown as it was typed.
+    sent = {"csrf_token": ana.token, "block.amounts": "three", "choice.subjects": ""}
+    answer = await ana.post(f"/review/{task_id}/complete", data=sent)
+    assert answer.status_code == 422
+    assert "Amounts must be a list of numbers" in answer.text
+    assert ">\nthree</textarea>" in answer.text
+
+
+async def test_a_document_is_said_to_be_of_another_type_and_keeps_what_was_typed(
+    ana: Browser, site: Site
+) -> None:
+    await verbs.install_project(site.callers[ANA], TYPES)
+    task_id = await site.add_task(project="letters")
+    page = await ana.open(f"/review/{task_id}")
+    assert "Change type" in page
+    kept = {"type__1": "invoice", "field__1__supplier": "Typed"}
+    await ana.press(f"/review/{task_id}/types", **kept)
+    document = await document_of(site, task_id)
+    assert document.fields["supplier"]["value"] == "Typed"
+    assert (await task_of(site, task_id)).state is State.IN_REVIEW
+    await ana.press(f"/review/{task_id}/types", type__1="note")
+    document = await document_of(site, task_id)
+    assert (document.document_type, document.is_extracted) == ("note", False)
+    assert (await task_of(site, task_id)).state is State.RUNNING
+
+
+TYPES = """\
+name: letters
+document_types:
+  - name: invoice
+    keywords: [invoice]
+    fields: [{name: supplier, labels: [Supplier]}]
+  - name: note
+    keywords: [note]
+    fields: [{name: subject, labels: [Subject]}]
+"""
 
 
 async def test_next_task_claims_the_one_that_waits_longest(ana: Browser, site: Site) -> None:
