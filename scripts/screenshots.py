@@ -13,7 +13,7 @@ from playwright.async_api import Page
 from tests.browser import open_browser, signed_in_page
 from tests.documents import invoice, project
 from tests.e2e.installation import Installation
-from tests.review_site import ANA, Site, fill
+from tests.review_site import ANA, Site, fill, settings_of
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = {"width": 1280, "height": 800}
@@ -36,6 +36,18 @@ async def _take(site: Site, ids: dict[str, str]) -> None:
         await _save(page, "review-queue")
         await _show_task(page, site, ids["invalid"])
         await _save(page, "review-task")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("?")
+        await _save(page, "review-keys")
+        await page.goto(f"{site.url}/review/{ids['completed']}")
+        await page.get_by_label("Wrong", exact=True).check()
+        await page.get_by_label("Purchase order").check()
+        await page.get_by_role("button", name="Keep the verdict").click()
+        await page.goto(f"{site.url}/review/metrics")
+        await _save(page, "review-metrics")
+        await page.goto(f"{site.url}/review/{await site.add_data_task()}")
+        await page.locator(".marked").scroll_into_view_if_needed()
+        await _save(page, "review-blocks")
 
 
 async def _save(page: Page, name: str) -> None:
@@ -86,7 +98,8 @@ def main() -> None:
         ids = fill(site)
         site.start()
         try:
-            asyncio.run(_take(site, ids))
+            with settings_of(site.home):
+                asyncio.run(_take(site, ids))
         finally:
             site.stop()
 

@@ -86,6 +86,8 @@ for (const shown of all("[data-marked]")) {
 }
 
 // Pictures: drawn in pixels of the picture, whatever the unit of the data.
+const LABEL_PIXELS = 14; // on the screen, however large the picture is
+
 function drawPlaces(figure, places, labels) {
   const image = figure.querySelector("img");
   const svg = figure.querySelector(".marks");
@@ -93,6 +95,7 @@ function drawPlaces(figure, places, labels) {
   if (!width) return;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const [byX, byY] = figure.dataset.unit === "fraction" ? [width, height] : [1, 1];
+  const letters = (LABEL_PIXELS * width) / (image.clientWidth || width);
   svg.replaceChildren(...places.flatMap((one) => {
     const label = labels.findIndex((button) => button.dataset.label === one.label);
     const color = one.color ?? (label < 0 ? 0 : label % 8);
@@ -103,8 +106,8 @@ function drawPlaces(figure, places, labels) {
     const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
     text.setAttribute("class", "place-label");
     text.setAttribute("x", place.x);
-    text.setAttribute("y", Math.max(place.y - height / 100, height / 30));
-    text.setAttribute("font-size", height / 30);
+    text.setAttribute("y", Math.max(place.y - letters / 4, letters));
+    text.setAttribute("font-size", letters);
     text.textContent = one.title ?? labels[label]?.textContent.trim() ?? one.label;
     return [rect, text];
   }));

@@ -94,6 +94,8 @@ function rotate() {
   const turned = page.querySelector(".turned");
   turned.style.width = isSideways ? `${(100 * width) / height}%` : "";
   turned.style.transform = turn ? `translate(-50%, -50%) rotate(${90 * turn}deg)` : "";
+  const active = page.querySelector(".box.is-active");
+  if (active) scrollToBox(active);
 }
 
 // Words, in pixels of the page image: `[text, left, top, right, bottom, line]`.
