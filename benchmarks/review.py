@@ -59,8 +59,10 @@ def cpu_of(site: Site) -> float:
 # Races
 
 
-async def race(clients: Sequence[httpx.AsyncClient], call: Callable[..., Awaitable[Any]]) -> Any:
-    return await asyncio.gather(*(call(client) for client in clients))
+async def race(
+    clients: Sequence[httpx.AsyncClient], path: str, body: Any = None
+) -> Sequence[httpx.Response]:
+    return await asyncio.gather(*(client.post(path, json=body) for client in clients))
 
 
 async def races(site: Site, count: int) -> None:
@@ -73,12 +75,8 @@ async def races(site: Site, count: int) -> None:
     winners: Counter[int] = Counter()
     for _ in range(count):
         task_id = await site.add_task()
-        answers = await race(
-            clients,
-            lambda client, id_=task_id: client.post(
-                f"/v1/tasks/{id_}/complete", json={"values": {"total": "1285.20"}}
-            ),
-        )
+        body = {"values": {"total": "1285.20"}}
+        answers = await race(clients, f"/v1/tasks/{task_id}/complete", body)
         decided.update(answer.status_code for answer in answers)
         winners[sum(answer.status_code == 200 for answer in answers)] += 1
     print(
@@ -90,7 +88,7 @@ async def races(site: Site, count: int) -> None:
     doubles = 0
     for _ in range(count):
         waiting = [await site.add_task() for _ in range(2)]
-        answers = await race(clients, lambda client: client.post("/v1/tasks/next"))
+        answers = await race(clients, "/v1/tasks/next")
         statuses.update(answer.status_code for answer in answers)
         got = [answer.json()["id"] for answer in answers if answer.status_code == 200]
         doubles += len(got) - len(set(got))
@@ -171,7 +169,8 @@ def scan(pdf: bytes) -> list[tuple[bytes, int, int]]:
     found: list[tuple[bytes, int, int]] = []
     document = pypdfium2.PdfDocument(pdf)
     for page in document:
-        image = page.render(scale=DPI / 72, grayscale=True).to_pil()
+        scale: Any = DPI / 72  # pypdfium2 says int, and takes fractions
+        image = page.render(scale=scale, grayscale=True).to_pil()
         sink = io.BytesIO()
         image.save(sink, "JPEG", quality=85)
         found.append((sink.getvalue(), image.width, image.height))
