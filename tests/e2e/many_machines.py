@@ -142,13 +142,14 @@ def start_what_is_shared(machines: Machines, postgres: str) -> None:
 
 
 def bucket(machines: Machines) -> Any:
-    return boto3.resource(
+    s3: Any = boto3.resource(  # its classes are made when it runs
         "s3",
         endpoint_url=machines.shared["AWS_ENDPOINT_URL"],
         aws_access_key_id="key",
         aws_secret_access_key="secret",
         region_name="us-east-1",
-    ).Bucket("papertray")
+    )
+    return s3.Bucket("papertray")
 
 
 @pytest.fixture(scope="module")

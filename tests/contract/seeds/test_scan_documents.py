@@ -61,7 +61,8 @@ def progress_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def work_on(task_id: str) -> None:
     """What a worker does."""
-    async with task_run._executed(TaskRun(await let_happen(task_id, Event.START))) as run:
+    run = TaskRun(await let_happen(task_id, Event.START))
+    async with task_run._executed(run):
         await steps.operate(run)
 
 

@@ -66,8 +66,8 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         kill_at, os.environ["PAPERTRAY_HOME"] = asked.pop("kill_at"), asked.pop("home")
-        paths = {name: Path(asked[name]) for name in ("folder", "done", "failed", "export")}
-        watch = Watch(**{**asked, **paths})
+        asked |= {name: Path(asked[name]) for name in ("folder", "done", "failed", "export")}
+        watch = Watch(**asked)
         if not is_warm:
             warm_up(watch)
             is_warm = True
