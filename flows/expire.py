@@ -1,10 +1,11 @@
 """Acts on deadlines: of the whole task, of its wait for a person, of a client that fetches it."""
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from prefect import flow
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from flows.outbox import changing
@@ -34,64 +35,37 @@ async def expire() -> None:
 
 async def expire_once() -> int:
     """End the tasks whose time is over; answers how many."""
-    grace = now() - timedelta(seconds=RUNNING_GRACE_SECONDS)
+    at = now()
+    grace = at - timedelta(seconds=RUNNING_GRACE_SECONDS)
+    # Each is found in an index that has few rows, whatever else is there: those that have not
+    # ended, that somebody holds, that wait for a person.
+    is_open = col(Task.finished_at).is_(None)
+    is_held = col(Task.claimed_by).is_not(None)
     async with database().reading() as session:
-        over = (
-            (
-                await session.execute(
-                    select(Task).where(
-                        col(Task.state).not_in({*FINAL, State.RUNNING}),
-                        col(Task.deadline_at) < now(),
-                    )
-                )
-            )
-            .scalars()
-            .all()
+
+        async def found(*conditions: ColumnElement[bool]) -> Sequence[Task]:
+            return (await session.execute(select(Task).where(*conditions))).scalars().all()
+
+        over = [
+            task
+            for task in await found(is_open, col(Task.deadline_at) < at)
+            if task.state not in FINAL
+            and task.deadline_at is not None
+            and (task.state is not State.RUNNING or task.deadline_at < grace)
+        ]
+        ending = {task.id for task in over}
+        lapsed = await found(
+            is_held, col(Task.state) == State.EXPORTING, col(Task.claimed_until) < at
         )
-        stuck = (
-            (
-                await session.execute(
-                    select(Task).where(
-                        col(Task.state) == State.RUNNING, col(Task.deadline_at) < grace
-                    )
-                )
-            )
-            .scalars()
-            .all()
-        )
-        lapsed = (
-            (
-                await session.execute(
-                    select(Task).where(
-                        col(Task.state) == State.EXPORTING,
-                        col(Task.claimed_until) < now(),
-                        col(Task.deadline_at) >= now(),
-                    )
-                )
-            )
-            .scalars()
-            .all()
-        )
-        unseen = (
-            (
-                await session.execute(
-                    select(Task).where(
-                        col(Task.state) == State.IN_REVIEW,
-                        col(Task.review_due_at) < now(),
-                        col(Task.deadline_at) >= now(),
-                    )
-                )
-            )
-            .scalars()
-            .all()
-        )
+        unseen = await found(col(Task.state) == State.IN_REVIEW, col(Task.review_due_at) < at)
+    lapsed, unseen = ([one for one in some if one.id not in ending] for some in (lapsed, unseen))
     for task in lapsed:
         await _give_back(task)
-    for task in [*over, *stuck]:
+    for task in over:
         await _time_out(task, "deadline of the task")
     for task in unseen:
         await _act_as_the_project_says(task)
-    return len(lapsed) + len(over) + len(stuck) + len(unseen)
+    return len(lapsed) + len(over) + len(unseen)
 
 
 async def _act_as_the_project_says(task: Task) -> None:

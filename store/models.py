@@ -255,6 +255,7 @@ WAITING_ONLY: Final = _where("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
 ONLY_WITH_INPUT: Final = _where("input_file_id IS NOT NULL")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
+OPEN_ONLY: Final = _where("finished_at IS NULL")
 ENDED_ONLY: Final = _where("finished_at IS NOT NULL")
 # The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
 SETTLED: Final = (
@@ -301,6 +302,8 @@ class Task(SQLModel, table=True):
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # Who works on a file; whose bytes came before is found by it, too.
         Index("ix_task_input", "input_file_id", **ONLY_WITH_INPUT),
+        # What may be over its time: only what has not ended.
+        Index("ix_task_deadline", "deadline_at", **OPEN_ONLY),
         # Of an upload: small, since few tasks are of one.
         Index("ix_task_upload", "organization_id", "upload_id", **ONLY_UPLOADED),
     )
@@ -404,7 +407,7 @@ class Task(SQLModel, table=True):
     finished_at: datetime | None = columns.later()
     settled_at: datetime | None = columns.later()
     """Since when nobody is waited for: a person has completed its data, or it ended without."""
-    deadline_at: datetime | None = columns.later(index=True)
+    deadline_at: datetime | None = columns.later()
     """When the whole task times out."""
     review_due_at: datetime | None = columns.later(index=True)
     """When the present wait for a person runs out."""
