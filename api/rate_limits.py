@@ -106,7 +106,9 @@ def must_not_fail_on(request: Request) -> None:
     """
     limits: RateLimits = request.app.state.rate_limits
     if wait := limits.of_failures.wait(_address(request)):
-        raise _refused("Too many keys that open nothing came from this address.", wait, limit="key")
+        raise _refused(
+            "Too many keys that open nothing came from this address.", wait, limit="address"
+        )
 
 
 def _refused(what: str, wait: float, **details: str) -> RateLimitedError:

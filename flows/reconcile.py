@@ -15,7 +15,7 @@ from sqlmodel import col
 from flows import engine
 from flows.ending import end_task_of_run
 from flows.engine import Run
-from flows.heartbeat import dead_workers, this_worker
+from flows.heartbeat import BEATS_UNTIL_DEAD, dead_workers, this_worker
 from flows.outbox import changing, enqueue
 from flows.waits import pause_key, resumption
 from store.database import database
@@ -23,6 +23,7 @@ from store.errors import PapertrayError
 from store.ids import now
 from store.lifecycle import FINAL, WAITING
 from store.models import Outbox, OutboxKind, Task, Worker
+from store.settings import settings
 from store.states import Event, State
 
 log = logging.getLogger("papertray.reconcile")
@@ -103,10 +104,13 @@ async def reconcile_once() -> int:
 
 async def take_over() -> None:
     """Give the runs of dead workers to living ones: running ones again, paused ones parked."""
-    dead = await dead_workers()
-    # Whoever does this is alive. If its own heart looks dead, the clock was put forward, or the
-    # store was away: the next time all have beaten again.
-    if not dead or this_worker().id in dead:
+    me, dead = this_worker().id, await dead_workers()
+    if me in dead:
+        # Whoever does this is alive: the clock was put forward, the store was away, or the machine
+        # is busy. So it may be with others: they have the time of another death to beat.
+        await asyncio.sleep(BEATS_UNTIL_DEAD * settings().heartbeat_seconds)
+        dead = [one for one in await dead_workers() if one != me]
+    if not dead:
         return
     async with database().reading() as session:
         query = select(Task).where(col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL))

@@ -17,6 +17,7 @@ from store.access import Caller
 from store.database import database
 from store.ids import now
 from store.models import Delivery, Outbox, Task, Webhook, Worker
+from store.settings import settings
 from store.states import State
 
 JUMP = timedelta(hours=3)
@@ -82,33 +83,37 @@ async def test_a_worker_that_died_before_the_clock_was_put_back_is_found_dead(
     assert abs(worker.seen_at - now()) < timedelta(seconds=30)
 
 
-async def test_nobody_is_taken_for_dead_by_one_whose_own_heart_looks_dead(
+async def test_who_looks_dead_with_the_one_that_looks_has_time_to_beat(
     home: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after the clock was put forward, or the store was away: all look dead, and none is."""
+    """As after the clock was put forward, or the store was away: all look dead, and few are."""
+    monkeypatch.setenv("PAPERTRAY_HEARTBEAT_SECONDS", "0.5")
+    settings.cache_clear()
     taken: list[Any] = []
 
     async def take_over(flow_run_id: Any) -> None:
         taken.append(flow_run_id)
 
-    async def held(_: Any) -> set[Any]:
-        return {uuid4()}
+    async def held(dead: list[Any]) -> list[Any]:
+        return dead  # a run each
 
     monkeypatch.setattr(engine, "take_over", take_over)
     monkeypatch.setattr(engine, "runs_held_by", held)
+    living, dead = (Worker(name=name, host="h", pid=1) for name in ("living", "dead"))
     async with database().writing() as session:
-        session.add(Worker(name="other", host="h", pid=1))
+        session.add_all([living, dead])
     async with beating("mine"):
         async with database().writing() as session:
             await session.execute(update(Worker).values(seen_at=now() - JUMP))
-        assert len(await dead_workers()) == 2
-        await reconcile.take_over()
-        assert taken == []
+        assert len(await dead_workers()) == 3
+        looking = asyncio.create_task(reconcile.take_over())
+        await asyncio.sleep(0.5)
         async with database().writing() as session:
-            mine = col(Worker.id) == this_worker().id
-            await session.execute(update(Worker).where(mine).values(seen_at=now()))
-        await reconcile.take_over()
-        assert len(taken) == 1
+            beats = update(Worker).where(col(Worker.id) == living.id)
+            await session.execute(beats.values(seen_at=now() + timedelta(seconds=60)))
+        await looking
+    assert taken == [dead.id]
+    assert this_worker().id not in taken
 
 
 def run_at(scheduled: datetime) -> Run:
