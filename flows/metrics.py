@@ -106,8 +106,7 @@ def _facts(row: Any) -> dict[str, Any]:
     row = row or {}
     found: dict[str, Any] = {name: int(row.get(name) or 0) for name in _COUNTED}
     for name in _MEANS:
-        mean = row.get(name)
-        found[name] = None if mean is None else float(mean)
+        found[name] = _mean(row.get(name))
     return {**found, "waiting_since": _aware(row.get("waiting_since"))}
 
 
@@ -146,9 +145,9 @@ async def person_metrics(
         PersonMetrics(
             actor=str(row["actor"]),
             decided=int(row["decided"]),
-            handling_seconds=row["handling_seconds"],
+            handling_seconds=_mean(row["handling_seconds"]),
             audited=int(row["audited"] or 0),
-            accuracy=row["accuracy"],
+            accuracy=_mean(row["accuracy"]),
         )
         for row in rows
     ]
@@ -250,6 +249,11 @@ def _audits(ended: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
     judged = and_(ended, col(Task.is_correct).is_not(None))
     right = case((judged, case((_right(), 1.0), else_=0.0)))
     return {"audited": _count(judged), "accuracy": func.avg(right)}
+
+
+def _mean(value: Any) -> float | None:
+    """What an aggregate gave: PostgreSQL gives decimals."""
+    return None if value is None else float(value)
 
 
 def _aware(moment: datetime | str | None) -> datetime | None:

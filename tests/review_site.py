@@ -272,7 +272,7 @@ class Site:
             cwd=ROOT,
             env={**os.environ, "PAPERTRAY_HOME": str(self.home)},
         )
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}")

@@ -32,6 +32,11 @@ MOST_BYTES: Final = 32 * 2**20
 FETCH_SECONDS: Final = 20.0
 """For all of it."""
 
+MOST_AT_ONCE: Final = 4
+"""So many things are fetched at once by this process; each is held in memory meanwhile."""
+
+_fetching = asyncio.Semaphore(MOST_AT_ONCE)
+
 _HEADERS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Cache-Control": "private, max-age=600",
@@ -74,6 +79,7 @@ async def _fetch(url: str) -> Response:
     try:
         async with (
             asyncio.timeout(FETCH_SECONDS),
+            _fetching,
             PublicHttp() as http,
             http.stream("GET", url, headers={}, timeout_seconds=FETCH_SECONDS) as answer,
         ):

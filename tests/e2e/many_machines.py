@@ -262,8 +262,10 @@ def test_the_same_flows_run_on_a_stock_process_pool(
     httpx.post(f"{prefect}/work_pools/", json=pool, timeout=60).raise_for_status()
     machines.shared["PAPERTRAY_WORK_POOL"] = "stock"
     machines.ask("deploy")
-    command = (PREFECT, "worker", "start", "--pool", "stock", "--type", "process", "--limit", "2")
-    machines.start("stock", *command)
+    # Of its own for housekeeping, whose runs else take the places of tasks.
+    command = (PREFECT, "worker", "start", "--pool", "stock", "--type", "process")
+    machines.start("stock", *command, "--limit", "2", "--work-queue", "default")
+    machines.start("stock-housekeeping", *command, "--limit", "1", "--work-queue", "interactive")
     queue = httpx.get(f"{prefect}/deployments/name/process-task/process-task", timeout=60).json()
     assert queue["work_pool_name"] == "stock"
     tasks = [submit(apis[1], invoice()), submit(apis[1], invoice(total=WRONG_TOTAL))]

@@ -22,24 +22,29 @@ if (held) {
   addEventListener("pageshow", (event) => event.persisted && send("renew"));
 }
 
-const SEEN_IN_PARTS = new Set(["task.claimed", "task.released", "task.assigned", "task.commented", "task.reported"]);
+// What is shown in parts that come anew by themselves; with a claim it changes, too, whether the
+// fields can be changed.
+const CLAIMS = new Set(["task.claimed", "task.released", "task.assigned"]);
+const SEEN_IN_PARTS = new Set([...CLAIMS, "task.commented", "task.reported", "task.audited"]);
 
 let last = task?.dataset.after;
 
 async function happened({ type, what, who, mine }, event) {
   last = event.lastEventId || last;
   if (isSending) return;
-  if (SEEN_IN_PARTS.has(type) || type === "task.audited") {
+  const told = `${mine ? "You" : who}: ${what.toLowerCase()}.`;
+  if (SEEN_IN_PARTS.has(type)) {
     await refresh(location.pathname);
-    // Whether the fields can be changed has changed with the claim.
-    const page = mine ? null : type;
-    if ((page === "task.claimed" || page === "task.released" || page === "task.assigned") && !isUnsaved()) reload();
-    else if (page === "task.claimed" || page === "task.assigned") tell(`${who} has claimed this task.`);
-    return;
+    if (mine || !CLAIMS.has(type)) return;
+    if (!isUnsaved()) reload();
+    else if (type !== "task.released") tell(told);
+  } else if (mine && type === "task.saved") {
+    // It was just now, or in another window of one's own.
+  } else if (isUnsaved()) {
+    tell(told);
+  } else {
+    reload();
   }
-  if (mine && type === "task.saved") return; // in another window of one's own, or just now
-  if (isUnsaved()) tell(`${mine ? "You" : who}: ${what.toLowerCase()}.`);
-  else reload();
 }
 
 function tell(words) {
