@@ -29,9 +29,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
     if os.geteuid() == 0:  # PostgreSQL refuses to be started by root
         user = next(n for n in ("postgres", "nobody") if n in {u.pw_name for u in pwd.getpwall()})
         shutil.chown(folder, user)
-        for parent in [folder.parent, *folder.parent.parents]:
-            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)  # only to pass through
+        _let_through(folder)
     data, port = folder / "data", free_port()
     subprocess.run(
         [_program("initdb"), "--pgdata", data, "--username", USER, "--auth", "trust", "--no-sync"],
@@ -40,37 +38,66 @@ def running_postgres(folder: Path) -> Iterator[str]:
         cwd="/",
         user=user,
     )
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                _program("postgres"),
-                "-D",
-                data,
-                "-k",
-                "",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-                "-c",
-                "fsync=off",
-            ],
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            user=user,
-        )
+    address = f"postgresql+asyncpg://{USER}@127.0.0.1:{port}"
+    server = _RUNNING[address] = _Server(folder, port, user)
+    server.start()
     try:
-        ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-        wait_until(
-            lambda: subprocess.run(ready, check=False).returncode == 0,
-            60,
-            lambda: (folder / "log").read_text()[-2000:],
-        )
-        yield f"postgresql+asyncpg://{USER}@127.0.0.1:{port}"
+        yield address
     finally:
-        server.send_signal(signal.SIGINT)  # SIGTERM waits until the last client has gone
-        server.wait(30)
+        del _RUNNING[address]
+        server.stop(signal.SIGINT)  # SIGTERM waits until the last client has gone
+
+
+def _let_through(folder: Path) -> None:
+    """Let others pass through the folders above one; each start of pytest closes them again."""
+    for parent in [folder.parent, *folder.parent.parents]:
+        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+class _Server:
+    """The process of a server."""
+
+    def __init__(self, folder: Path, port: int, user: str | None):
+        self._log = folder / "log"
+        self._command = [_program("postgres"), "-D", str(folder / "data"), "-k", ""]
+        self._command += ["-h", "127.0.0.1", "-p", str(port), "-c", "fsync=off"]
+        self._is_ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        self._user = user
+
+    def start(self) -> None:
+        """Start it; it answers at the end."""
+        if self._user is not None:
+            _let_through(self._log.parent)
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd="/", user=self._user
+            )
+        wait_until(
+            lambda: subprocess.run(self._is_ready, check=False).returncode == 0,
+            60,
+            lambda: self._log.read_text()[-2000:],
+        )
+
+    def stop(self, how: signal.Signals) -> None:
+        """Stop it; its children end with it."""
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+
+_RUNNING: dict[str, _Server] = {}
+"""By their addresses."""
+
+
+@contextmanager
+def away(address: str) -> Iterator[None]:
+    """Kill a server; it is started again at the end."""
+    server = _RUNNING[address]
+    server.stop(signal.SIGKILL)
+    try:
+        yield
+    finally:
+        server.start()
 
 
 def create_database(server: str, name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +38,8 @@ from tests.canary import (
     write_everywhere,
 )
 from tests.documents import invoice, project, scan
-from tests.e2e.installation import Installation, wait_until
-from tests.postgres import create_database, running_postgres
+from tests.e2e.installation import RECOVERY_SECONDS, Installation, patiently, wait_until
+from tests.postgres import away, create_database, running_postgres
 from tests.receiver import receiving
 from tests.unit.flows.conftest import PROJECT, bytes_of, make_wait
 
@@ -271,6 +272,24 @@ def test_papertray_and_prefect_run_on_postgresql(server: str, tmp_path: Path) ->
         for task in (*clear, unclear):
             papertray.until(task, "completed", seconds=90)
             papertray.until_run(task, "Completed")
+        # Both databases are killed, and away for a while.
+        waiting = papertray.submit(invoice(total="120.00"))
+        papertray.until(waiting, "in_review")
+        reading = papertray.submit(scan(invoice(pages=3)))
+        with away(server):
+            for _ in range(10):
+                answer = papertray.api.get("/tasks")
+                assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
+                time.sleep(1)
+        body = {"values": {"total": "119.00"}}
+        answer = patiently(
+            lambda: papertray.api.post(f"/tasks/{waiting}/complete", json=body),
+            until=lambda answer: answer.is_success,
+        )
+        for task in (waiting, reading):
+            papertray.until(task, "completed", "failed", seconds=RECOVERY_SECONDS)
+            assert papertray.task(task)["state"] == "completed"
+            assert papertray.events(task).count("task.completed") == 1
         assert not (papertray.home / "papertray.db").exists()
         assert not (papertray.home / "prefect" / "prefect.db").exists()
     finally:
