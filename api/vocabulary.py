@@ -128,6 +128,13 @@ def is_called(wanted: Callable[[Words], bool]) -> ColumnElement[bool]:
     return or_(false(), *_conditions(meant))
 
 
+def states_called(wanted: Callable[[Words], bool]) -> frozenset[State]:
+    """The states in which tasks are called so, for surfaces with one word for all of a state."""
+    return frozenset(
+        state for state in State if all(wanted(VOCABULARY[one]) for one in _standings_of(state))
+    )
+
+
 def _conditions(meant: set[Standing]) -> list[ColumnElement[bool]]:
     # Where all of a state is meant, the index of the states is enough.
     whole = {state for state in State if _standings_of(state) <= meant}

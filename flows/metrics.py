@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +15,8 @@ from store.database import database
 from store.finding import projects_of
 from store.models import Project, Task
 from store.project_file import parse_project_file
+from store.project_metrics import Sums, sums_since
+from store.project_tasks import Waiting, waiting_in
 from store.states import State
 
 
@@ -48,66 +50,44 @@ class QueueMetrics:
 
 
 async def queue_metrics(
-    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
+    caller: Caller, since: datetime, project_id: UUID | None = None
 ) -> Sequence[QueueMetrics]:
     """The metrics of the projects that the caller sees, by name.
 
     Args:
         caller: who asks; private tasks of others do not count.
-        since: tasks made, or ended, from then on
-        until: and before.
+        since: tasks made, or ended, from then until now.
         project_id: only of this project.
     """
-    made = _within(col(Task.created_at), since, until)
-    ended = _within(col(Task.finished_at), since, until)
-    decided = and_(ended, col(Task.decided_by).is_not(None))
-    completed = and_(ended, col(Task.state) == State.COMPLETED)
-    waits = col(Task.state) == State.IN_REVIEW
-    counts = {
-        "created": _count(made),
-        "completed": _count(completed),
-        "decided": _count(decided),
-        "ended_otherwise": _count(and_(ended, col(Task.state) != State.COMPLETED)),
-        "waiting": _count(waits),
-        "waiting_since": func.min(case((waits, col(Task.review_since)))),
-        "straight_through": func.avg(
-            case((completed, case((col(Task.decided_by).is_(None), 1.0), else_=0.0)))
-        ),
-        "handling_seconds": func.avg(case((decided, col(Task.handling_seconds)))),
-        "turnaround_seconds": func.avg(
-            case((ended, seconds_between(Task.created_at, Task.finished_at)))
-        ),
-        **_audits(ended),
-    }
-    projects = visible(Project, caller).order_by(col(Project.name))
+    query = visible(Project, caller).order_by(col(Project.name))
     if project_id is not None:
-        projects = projects.where(col(Project.id) == project_id)
-    sums = (
-        _of_project(caller, project_id)
-        .where(made | ended | (col(Task.state) == State.IN_REVIEW))
-        .with_only_columns(
-            col(Task.project_id), *(value.label(name) for name, value in counts.items())
-        )
-        .group_by(col(Task.project_id))
-    )
+        query = query.where(col(Project.id) == project_id)
     async with database().reading() as session:
-        rows = (await session.execute(sums)).mappings().all()
-        found = (await session.execute(projects)).scalars().all()
-    by_project = {row["project_id"]: row for row in rows}
-    return [QueueMetrics(project, **_facts(by_project.get(project.id))) for project in found]
-
-
-_COUNTED: Final = ("created", "completed", "decided", "ended_otherwise", "waiting", "audited")
-_MEANS: Final = ("handling_seconds", "turnaround_seconds", "accuracy", "straight_through")
-
-
-def _facts(row: Any) -> dict[str, Any]:
-    """The numbers of a project; `row` is None for one without tasks in that time."""
-    row = row or {}
-    found: dict[str, Any] = {name: int(row.get(name) or 0) for name in _COUNTED}
-    for name in _MEANS:
-        found[name] = _mean(row.get(name))
-    return {**found, "waiting_since": _aware(row.get("waiting_since"))}
+        projects = (await session.execute(query)).scalars().all()
+        created = await sums_since(session, caller, projects, "created", [since])
+        ended = await sums_since(session, caller, projects, "ended", [since])
+        waiting = await waiting_in(session, caller, projects)
+    found: list[QueueMetrics] = []
+    for project in projects:
+        done = ended.get((project.id, 0), Sums())
+        wait = waiting.get(project.id, Waiting())
+        found.append(
+            QueueMetrics(
+                project,
+                created=created.get((project.id, 0), Sums()).tasks,
+                completed=done.completed,
+                decided=done.decided,
+                ended_otherwise=done.tasks - done.completed,
+                waiting=wait.count,
+                waiting_since=wait.since,
+                straight_through=done.straight_through,
+                handling_seconds=done.mean_handling_seconds,
+                turnaround_seconds=done.mean_turnaround_seconds,
+                audited=done.audited,
+                accuracy=done.accuracy,
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,7 +108,14 @@ class PersonMetrics:
 async def person_metrics(
     caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
 ) -> Sequence[PersonMetrics]:
-    """The metrics of all who decided, who decided most first; the arguments are as above."""
+    """The metrics of all who decided, who decided most first.
+
+    Args:
+        caller: who asks; private tasks of others do not count.
+        since: tasks that ended from then on
+        until: and before.
+        project_id: only of this project.
+    """
     ended = _within(col(Task.finished_at), since, until)
     columns = {
         "actor": col(Task.decided_by),
@@ -254,13 +241,6 @@ def _audits(ended: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
 def _mean(value: Any) -> float | None:
     """What an aggregate gave: PostgreSQL gives decimals."""
     return None if value is None else float(value)
-
-
-def _aware(moment: datetime | str | None) -> datetime | None:
-    """The time that an aggregate gave: SQLite knows no more that it was one."""
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _within(column: Any, since: datetime, until: datetime) -> ColumnElement[bool]:

@@ -200,6 +200,20 @@ def sees_task(caller: Caller, step: str | None = None) -> ColumnElement[bool]:
     )
 
 
+def private_lists(caller: Caller, private: Select[tuple[Task]]) -> tuple[Select[tuple[Task]], ...]:
+    """The private tasks of its organization that a caller sees, in lists that each have an index.
+
+    Args:
+        caller: who asks.
+        private: private tasks of the organization, whoever owns them.
+    """
+    if _is_operator(caller):
+        return (private,)
+    own = col(Task.owner_id) == caller.owner_id
+    shared = col(Task.id).in_(_collaborations(caller))
+    return private.where(own), private.where(~own, shared)
+
+
 def _is_operator(caller: Caller) -> bool:
     return caller.owner_id is None
 

@@ -202,10 +202,65 @@ class SettledCount(SQLModel, table=True):
     tasks: int
 
 
+class TaskFigure(SQLModel, table=True):
+    """What happened to the tasks of a project in an hour; private and deleted ones do not count.
+
+    Triggers of the database keep it, in the transaction that changes a task.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    moment: str = Field(primary_key=True)
+    """`created`, `settled` or `ended`: of which of its times the hour is."""
+    hour: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Whole hours since 1970, UTC."""
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """A figure is the sum over these: who changes tasks at once need not wait for each other."""
+    tasks: int
+    completed: int
+    """Of them, those that ended well. This and the next are 0 in `created`."""
+    untouched: int
+    """Of those, the ones that nobody had to decide."""
+    decided: int
+    """Those on which a person has decided."""
+    handling_seconds: float
+    """How long people held those, all together."""
+    turnaround_seconds: float
+    """From when they were made until then, all together."""
+    audited: int
+    correct: int
+    """Of those that were audited, how many were decided right."""
+
+
+class StateCount(SQLModel, table=True):
+    """How many tasks of a project are in a state, neither deleted nor private; kept likewise."""
+
+    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    state: str = Field(primary_key=True)
+    is_on_file: bool = Field(primary_key=True)
+    """Whether they have a file; else they have data."""
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    tasks: int
+
+
+def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
+    """Which rows an index has."""
+    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
+
+
+SENT: Final = ("organization_id", "created_at", "id", "owner_id", "is_private", "task_id")
+ONLY_SENT: Final = _where("task_id IS NULL")
+
+
 class File(SQLModel, table=True):
     """Bytes that came in or that a task made."""
 
-    __table_args__ = (UniqueConstraint("task_id", "role", "name"),)
+    __table_args__ = (
+        UniqueConstraint("task_id", "role", "name"),
+        # What was sent: counted, and found far down its list, in the index alone.
+        Index("ix_file_sent", *SENT, **ONLY_SENT),
+    )
 
     id: str = columns.made(lambda: f"file_{new_code()}", primary_key=True)
     organization_id: uuid.UUID = Field(foreign_key="organization.id", index=True)
@@ -240,11 +295,6 @@ TURN: Final = (
 """Whose turn it is among the tasks that wait for a person."""
 
 
-def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
-    """Which rows an index has."""
-    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
-
-
 def _kept(which: str) -> Mapping[str, Any]:
     """Of tasks that are neither deleted nor private, those."""
     both = f"{which} AND deleted_at IS NULL AND"
@@ -252,6 +302,7 @@ def _kept(which: str) -> Mapping[str, Any]:
 
 
 WAITING_ONLY: Final = _where("state = 'in_review'")
+SHARED_WAITING: Final = _kept("state = 'in_review'")
 ONLY_PRIVATE: Final = _where("is_private = 1", "is_private")
 ONLY_WITH_INPUT: Final = _where("input_file_id IS NOT NULL")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
@@ -270,6 +321,15 @@ SHARED: Final = _where(
 UNSHARED: Final = _where(
     "deleted_at IS NULL AND is_private = 1", "deleted_at IS NULL AND is_private"
 )
+# The rest are what callers may see and ask for: a page far down is found in the index alone.
+LISTED: Final = (
+    *("organization_id", "created_at", "code"),
+    *("project_id", "state", "input_file_id", "owner_id", "is_private", "deleted_at"),
+)
+OWN: Final = (
+    *("owner_id", "created_at", "code"),
+    *("project_id", "state", "input_file_id", "is_private", "deleted_at"),
+)
 UNSETTLED: Final = ("project_id", "created_at", "code", "settled_at", "deleted_at", "is_private")
 
 
@@ -279,7 +339,7 @@ class Task(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("flow_run_id"),
         # Each list is read in the order of an index, from the place where its page begins.
-        Index("ix_task_organization", "organization_id", "created_at", "code"),
+        Index("ix_task_organization", *LISTED),
         Index("ix_task_state", "organization_id", "state", "created_at", "code"),
         Index("ix_task_project", "organization_id", "project_id", "created_at", "code"),
         # What is done with, and what is not, of one project: a page far down such a list is
@@ -298,6 +358,9 @@ class Task(SQLModel, table=True):
         # How many are in each state: the last two are there for the reason above.
         Index("ix_task_counted", *COUNTED, **SHARED),
         Index("ix_task_counted_private", *COUNTED, "owner_id", "id", **UNSHARED),
+        Index("ix_task_own", *OWN, **ONLY_PRIVATE),
+        # Since when the first one waits.
+        Index("ix_task_waiting", "project_id", "review_since", **SHARED_WAITING),
         # What ended lately, and which of it came first.
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # Who works on a file; whose bytes came before is found by it, too.

@@ -1,17 +1,20 @@
 """How the work on a project goes: what was done in each day, week or month, and how fast."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
-from sqlalchemy import case, extract, func
+from sqlalchemy import ColumnElement, and_, case, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller
-from store.models import Project, Task
+from store.models import Project, Task, TaskFigure
 from store.project_tasks import lists_of
+from store.states import State
 
 Rhythm = Literal["daily", "weekly", "monthly"]
 
@@ -66,6 +69,177 @@ def _start(rhythm: Rhythm, day: datetime) -> datetime:
             return day.replace(day=1)
 
 
+@dataclass
+class Sums:
+    """Of tasks to which the same happened: made, settled or ended."""
+
+    tasks: int = 0
+    completed: int = 0
+    untouched: int = 0
+    """Of those, the ones that nobody had to decide."""
+    decided: int = 0
+    handling_seconds: float = 0.0
+    """Of those that are decided."""
+    turnaround_seconds: float = 0.0
+    audited: int = 0
+    correct: int = 0
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Sums":
+        """Of a row of the database, which has none for no rows, and decimals for sums."""
+        numbers = [n or 0 for n in row]
+        return cls(
+            *(int(n) for n in numbers[:4]),
+            *(float(n) for n in numbers[4:6]),
+            *(int(n) for n in numbers[6:]),
+        )
+
+    def add(self, more: "Sums") -> None:
+        """Those and these."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+
+    @property
+    def mean_handling_seconds(self) -> float | None:
+        """None where none was decided."""
+        return self.handling_seconds / self.decided if self.decided else None
+
+    @property
+    def mean_turnaround_seconds(self) -> float | None:
+        """None where there is none."""
+        return self.turnaround_seconds / self.tasks if self.tasks else None
+
+    @property
+    def straight_through(self) -> float | None:
+        """0..1: of those that were completed, the untouched; None where none was completed."""
+        return self.untouched / self.completed if self.completed else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """None where none was audited."""
+        return self.correct / self.audited if self.audited else None
+
+
+Moment = Literal["created", "settled", "ended"]
+
+_TIME_OF: Final[Mapping[Moment, Any]] = {
+    "created": Task.created_at,
+    "settled": Task.settled_at,
+    "ended": Task.finished_at,
+}
+
+HOUR: Final = timedelta(hours=1)
+
+
+async def sums_since(
+    session: AsyncSession,
+    caller: Caller,
+    projects: Sequence[Project],
+    moment: Moment,
+    starts: Sequence[datetime],
+) -> Mapping[tuple[UUID, int], Sums]:
+    """What happened to the tasks of projects, from each of some times until the next; UTC.
+
+    Whole hours are read from what the database keeps (`TaskFigure`), and the rest from the tasks:
+    those within the first hour, where that is begun, and the private ones that the caller sees.
+
+    Args:
+        session: any.
+        caller: who sees the projects.
+        projects: whose tasks.
+        moment: which time of the tasks.
+        starts: ascending; all but the first are whole hours. What was before them is left out.
+
+    Returns:
+        By the id of the project and the index of the start; those without tasks are left out.
+    """
+    found: defaultdict[tuple[UUID, int], Sums] = defaultdict(Sums)
+    first = _hour(starts[0] + HOUR - timedelta(microseconds=1))
+    number = _index(col(TaskFigure.hour), [_hour(one) for one in starts[1:]])
+    kept = (
+        select(col(TaskFigure.project_id), number, *(func.sum(col(one)) for one in _KEPT))
+        .where(
+            col(TaskFigure.project_id).in_([one.id for one in projects]),
+            col(TaskFigure.moment) == moment,
+            col(TaskFigure.hour) >= first,
+        )
+        .group_by(col(TaskFigure.project_id), number)
+    )
+    for project_id, index, *sums in (await session.execute(kept)).tuples():
+        found[project_id, index].add(Sums.of(sums))
+    at = col(_TIME_OF[moment])
+    lists = (await lists_of(session, caller, projects, at >= starts[0]))[1:]
+    end = datetime.fromtimestamp(first * 3600, UTC)
+    if starts[0] < end:
+        # Of all projects: so that the rows of the hour are found by the hour.
+        lists.append(
+            select(Task).where(
+                col(Task.organization_id) == caller.organization_id,
+                col(Task.deleted_at).is_(None),
+                ~col(Task.is_private),
+                at >= starts[0],
+                at < end,
+            )
+        )
+    seen = {project.id for project in projects}
+    for one in lists:
+        row_number = _index(at, starts[1:])
+        query = one.with_only_columns(
+            col(Task.project_id), row_number, *_sums_of_rows(at)
+        ).group_by(col(Task.project_id), row_number)
+        for project_id, index, *sums in (await session.execute(query)).tuples():
+            if project_id in seen:
+                found[project_id, index].add(Sums.of(sums))
+    return found
+
+
+_KEPT: Final = (
+    TaskFigure.tasks,
+    TaskFigure.completed,
+    TaskFigure.untouched,
+    TaskFigure.decided,
+    TaskFigure.handling_seconds,
+    TaskFigure.turnaround_seconds,
+    TaskFigure.audited,
+    TaskFigure.correct,
+)
+"""In the order of `Sums`."""
+
+
+def _sums_of_rows(at: Any) -> list[Any]:
+    """The same of rows of tasks."""
+    is_decided = col(Task.decided_by).is_not(None)
+    is_completed = col(Task.state) == State.COMPLETED
+    return [
+        func.count(),
+        _count(is_completed),
+        _count(and_(is_completed, ~is_decided)),
+        _count(is_decided),
+        func.sum(case((is_decided, col(Task.handling_seconds)), else_=0)),
+        func.sum(extract("epoch", at) - extract("epoch", col(Task.created_at))),
+        _count(col(Task.is_correct).is_not(None)),
+        _count(col(Task.is_correct).is_(True)),
+    ]
+
+
+def _count(condition: ColumnElement[bool]) -> Any:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _hour(at: datetime) -> int:
+    """Whole hours since 1970."""
+    return int(at.timestamp() // 3600)
+
+
+def _index(column: Any, bounds: Sequence[Any]) -> Any:
+    """How many of some ascending bounds are not after it."""
+    below = [(column < one, index) for index, one in enumerate(bounds)]
+    return case(*below, (column.is_not(None), len(bounds)))
+
+
+_BEFORE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 async def figures_of(
     session: AsyncSession, caller: Caller, project: Project, within: Sequence[Period]
 ) -> list[Figures]:
@@ -75,63 +249,27 @@ async def figures_of(
         session: any.
         caller: who sees the project.
         project: whose tasks.
-        within: one after the other, the oldest first.
+        within: one after the other, the oldest first; they begin at whole hours.
     """
-    settled, created = col(Task.settled_at), col(Task.created_at)
-    ended, came = _number(settled, within), _number(created, within)
-    sums = _Sums(len(within))
-    is_decided = col(Task.decided_by).is_not(None)
-    for one in await lists_of(session, caller, [project], settled >= within[0].start):
-        query = one.with_only_columns(
-            ended,
-            came,
-            func.count(),
-            func.sum(case((is_decided, 1), else_=0)),
-            func.sum(case((is_decided, col(Task.handling_seconds)), else_=0)),
-            func.sum(extract("epoch", settled) - extract("epoch", created)),
-            func.sum(case((col(Task.is_correct).is_not(None), 1), else_=0)),
-            func.sum(case((col(Task.is_correct).is_(True), 1), else_=0)),
-        )
-        for row in (await session.execute(query.group_by(ended, came))).tuples():
-            sums.add_settled(*row)
-    for one in await lists_of(session, caller, [project], settled.is_(None)):
-        query = one.with_only_columns(came, func.count()).group_by(came)
-        for row in (await session.execute(query)).tuples():
-            sums.add_waiting(*row)
-    return [sums.figures(index, period) for index, period in enumerate(within)]
-
-
-def _number(column: Any, within: Sequence[Period]) -> Any:
-    """Index of the first period before whose end it was; their number where it was after all."""
-    ends = [(column < period.end, index) for index, period in enumerate(within)]
-    return case(*ends, else_=len(within))
-
-
-class _Sums:
-    """Sums over the tasks, by the indices of periods."""
-
-    def __init__(self, count: int):
-        self._totals = [[0.0] * 6 for _ in range(count + 1)]
-        """Tasks, decided, handling, turnaround, audited, correct; in the last place: later ones."""
-        self._pending = [0] * (count + 1)
-
-    def add_settled(self, ended: int, came: int, tasks: int, *others: float | None) -> None:
-        for place, value in enumerate((tasks, *others)):
-            self._totals[ended][place] += float(value or 0)
-        for index in range(came, ended):
-            self._pending[index] += tasks
-
-    def add_waiting(self, came: int, tasks: int) -> None:
-        for index in range(came, len(self._pending)):
-            self._pending[index] += tasks
-
-    def figures(self, index: int, period: Period) -> Figures:
-        tasks, decided, handling, turnaround, audited, correct = self._totals[index]
-        return Figures(
-            last=period.end - timedelta(microseconds=1),
-            completed=int(tasks),
-            pending=self._pending[index],
-            handling_seconds=handling / decided if decided else None,
-            turnaround_seconds=turnaround / tasks if tasks else None,
-            accuracy=correct / audited if audited else None,
-        )
+    starts = [_BEFORE, *(period.start for period in within)]
+    created, settled = [
+        await sums_since(session, caller, [project], moment, starts)
+        for moment in ("created", "settled")
+    ]
+    none, waiting = Sums(), 0
+    found: list[Figures] = []
+    for index, period in enumerate([None, *within]):
+        done = settled.get((project.id, index), none)
+        waiting += created.get((project.id, index), none).tasks - done.tasks
+        if period is not None:
+            found.append(
+                Figures(
+                    last=period.end - timedelta(microseconds=1),
+                    completed=done.tasks,
+                    pending=waiting,
+                    handling_seconds=done.mean_handling_seconds,
+                    turnaround_seconds=done.mean_turnaround_seconds,
+                    accuracy=done.accuracy,
+                )
+            )
+    return found

@@ -5,19 +5,21 @@ read off an index alone (`ix_task_settled`, `ix_task_unsettled`), and so is how 
 where the database does not keep count (`SettledCount`).
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, sees_task
-from store.models import Project, SettledCount, Task
+from store.columns import StateColumn, UtcDateTime
+from store.models import Project, SettledCount, StateCount, Task
+from store.states import State
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ async def settled_tasks(
         kept = select(func.coalesce(func.sum(col(SettledCount.tasks)), 0)).where(
             col(SettledCount.project_id) == project.id
         )
-        count = (await session.execute(kept)).scalar_one() + await _count(session, lists[1:])
+        count = (await session.execute(kept)).scalar_one() + await count_rows(session, lists[1:])
     else:
-        count = await _count(session, lists)
-    return await _page(session, lists, order, count, newest_first=True, limit=limit, offset=offset)
+        count = await count_rows(session, lists)
+    return await page_of(
+        session, lists, order, count, newest_first=True, limit=limit, offset=offset
+    )
 
 
 async def unsettled_tasks(
@@ -95,8 +99,10 @@ async def unsettled_tasks(
     """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
     order = (col(Task.created_at), col(Task.code))
     lists = await lists_of(session, caller, [project], _UNSETTLED)
-    count = await _count(session, lists)
-    return await _page(session, lists, order, count, newest_first=False, limit=limit, offset=offset)
+    count = await count_rows(session, lists)
+    return await page_of(
+        session, lists, order, count, newest_first=False, limit=limit, offset=offset
+    )
 
 
 async def count_unsettled(
@@ -111,6 +117,73 @@ async def count_unsettled(
             if found is not None:
                 counts[found] += count
     return counts
+
+
+async def count_public(
+    session: AsyncSession,
+    projects: Sequence[Project],
+    states: Collection[State],
+    *,
+    only_on_file: bool = False,
+) -> Mapping[UUID, int]:
+    """How many tasks of projects are in some states, but for private ones, as the database knows.
+
+    Args:
+        session: any.
+        projects: whose tasks.
+        states: in which they are.
+        only_on_file: leave out those that have data.
+
+    Returns:
+        By the ids of the projects that have any.
+    """
+    project_id, tasks = col(StateCount.project_id), func.sum(col(StateCount.tasks))
+    query = select(project_id, tasks).where(
+        project_id.in_([project.id for project in projects]),
+        col(StateCount.state).in_([state.value for state in states]),
+    )
+    if only_on_file:
+        query = query.where(col(StateCount.is_on_file))
+    rows = (await session.execute(query.group_by(project_id))).tuples()
+    return {id_: int(count) for id_, count in rows}
+
+
+@dataclass
+class Waiting:
+    """The tasks of a project that wait for a person."""
+
+    count: int = 0
+    since: datetime | None = None
+    """Since when the one of them waits that waits longest; None: there are none."""
+
+
+async def waiting_in(
+    session: AsyncSession, caller: Caller, projects: Sequence[Project]
+) -> Mapping[UUID, Waiting]:
+    """The tasks that wait for a person, by the ids of those projects that have any."""
+    found: defaultdict[UUID, Waiting] = defaultdict(Waiting)
+    counts = await count_public(session, projects, [State.IN_REVIEW])
+    # Written out, not bound: so that the index of those that wait is seen to be enough.
+    waits = col(Task.state) == bindparam(
+        None, State.IN_REVIEW, type_=StateColumn, literal_execute=True
+    )
+    project_id, since = col(Task.project_id), func.min(col(Task.review_since), type_=UtcDateTime)
+    first = (
+        select(since)
+        .where(project_id == col(Project.id), waits, col(Task.deleted_at).is_(None))
+        .where(~col(Task.is_private))
+        .scalar_subquery()
+    )
+    public = select(col(Project.id), first).where(col(Project.id).in_(counts))
+    for id_, at in (await session.execute(public)).tuples():
+        found[id_] = Waiting(counts[id_], at)
+    for one in (await lists_of(session, caller, projects, waits))[1:]:
+        query = one.with_only_columns(project_id, func.count(), since).group_by(project_id)
+        for id_, count, at in (await session.execute(query)).tuples():
+            if id_ is not None:
+                times = [time for time in (found[id_].since, at) if time]
+                found[id_] = Waiting(found[id_].count + count, min(times, default=None))
+    return {id_: one for id_, one in found.items() if one.count}
 
 
 async def lists_of(
@@ -134,12 +207,13 @@ async def lists_of(
     return lists
 
 
-async def _count(session: AsyncSession, lists: Sequence[Select[tuple[Task]]]) -> int:
+async def count_rows(session: AsyncSession, lists: Sequence[Select[tuple[Task]]]) -> int:
+    """How many rows some lists have."""
     counts = [one.with_only_columns(func.count()) for one in lists]
     return sum([(await session.execute(one)).scalar_one() for one in counts])
 
 
-async def _page(
+async def page_of(
     session: AsyncSession,
     lists: Sequence[Select[tuple[Task]]],
     order: tuple[Any, Any],
@@ -149,6 +223,17 @@ async def _page(
     limit: int,
     offset: int,
 ) -> Page:
+    """A page of some lists taken together.
+
+    Args:
+        session: any.
+        lists: no row is in two of them.
+        order: time and code, by which they are sorted.
+        count: how many rows they have.
+        newest_first: which end comes first.
+        limit: how many rows at most.
+        offset: how many rows are before them.
+    """
     length = min(limit, count - offset)
     if length <= 0:
         return Page(count, [])

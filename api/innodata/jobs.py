@@ -22,7 +22,7 @@ from api.innodata.route import (
 )
 from api.v1.examples import body
 from api.v1.lists import base_of
-from api.vocabulary import InnodataWord, is_called
+from api.vocabulary import InnodataWord, states_called
 from flows import erase, verbs
 from flows.taxonomies import TAXONOMY_TYPES, TaxonomyType
 from store import models
@@ -251,14 +251,14 @@ async def list_jobs(
     type: Annotated[Text | None, Query(description="Only jobs of this type.")] = None,  # noqa: A002  # Innodata's
 ) -> Envelope:
     """List the jobs that the caller may see, the newest first."""
-    wanted = [is_called(lambda one: one.innodata == status)] if status else []
+    states = states_called(lambda one: status in {None, one.innodata})
     async with database().reading() as session:
-        count, rows = await tasks_on_files(
-            session, caller, *wanted, project=type, limit=limit, offset=offset
+        page = await tasks_on_files(
+            session, caller, states=states, project=type, limit=limit, offset=offset
         )
-        jobs = await words.jobs_of(session, rows, base_of(request))
-    page = words.Jobs(count=count, limit=limit, offset=offset, jobs=jobs)
-    return Envelope(page.model_dump(mode="json"))
+        jobs = await words.jobs_of(session, page.tasks, base_of(request))
+    shown = words.Jobs(count=page.count, limit=limit, offset=offset, jobs=jobs)
+    return Envelope(shown.model_dump(mode="json"))
 
 
 @router.get("/{job_id}", summary="Show a job", responses={200: _CHANGED, **examples.problems()})

@@ -165,7 +165,7 @@ async def show_metrics(request: Request, visitor: SignedIn) -> Response:
     async with database().reading() as session:
         project_id = (await find_project(session, caller, name))[0].id if name else None
         projects = (await session.execute(visible(Project, caller))).scalars().all()
-    queues = await queue_metrics(caller, since, until, project_id)
+    queues = await queue_metrics(caller, since, project_id)
     people = await person_metrics(caller, since, until, project_id)
     fields = await field_metrics(caller, since, until, project_id)
     days = await day_metrics(caller, since, until, project_id)

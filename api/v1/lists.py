@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, literal, tuple_
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlmodel import col
@@ -34,6 +34,10 @@ T = TypeVar("T")
 
 Take = Annotated[int, Query(ge=1, le=100, description="How many items the page has at most.")]
 From = Annotated[Text | None, Query(alias="from", description="Id of the item the page begins at.")]
+
+
+LOOKED_AT: Final = 5_000
+"""Rows that one page of a search looks at."""
 
 
 class Links(BaseModel):
@@ -78,6 +82,7 @@ class Listing(Generic[R]):
         take: int,
         start: str | None,
         *filters: ColumnElement[bool],
+        search: ColumnElement[bool] | None = None,
     ) -> tuple[Sequence[R], Links]:
         """One page of the rows that the caller may see.
 
@@ -88,29 +93,53 @@ class Listing(Generic[R]):
             take: how many rows.
             start: public id of the row to begin at; the newest when omitted.
             filters: what must be true of the rows.
+            search: what no index knows of them. A page has those among the next `LOOKED_AT` rows,
+                perhaps none, and its links go on from there: it costs the same wherever it is.
 
         Raises:
             NotFoundError: there is no such row any more, so there is no such page.
         """
         query = visible(self.kind, caller).where(*filters)
-        newest_first = [column.desc() for column in self.sort]
-        oldest_first = [column.asc() for column in self.sort]
         within, newer = query, None
         if start is not None:
             first = await self._find(session, caller, start)
             place = tuple_(*(literal(getattr(first, c.key), c.type) for c in self.sort))
             within = query.where(tuple_(*self.sort) <= place)
             newer = query.where(tuple_(*self.sort) > place)
-        found = await session.execute(within.order_by(*newest_first).limit(take + 1))
-        rows = found.scalars().all()
+        rows, after = await self._read(session, within, take + 1, search, falls=True)
+        if len(rows) > take:
+            after = self.public_id(rows[take])
         before = None
         if newer is not None:
-            found = await session.execute(newer.order_by(*oldest_first).limit(take))
-            before = next(reversed(found.scalars().all()), None)
-        after = rows[take] if len(rows) > take else None
+            found, before = await self._read(session, newer, take, search, falls=False)
+            if len(found) == take or (found and before is None):
+                before = self.public_id(found[-1])
         return rows[:take], Links(
             previous=self._link(request, take, before), next=self._link(request, take, after)
         )
+
+    async def _read(
+        self,
+        session: AsyncSession,
+        query: Select[tuple[R]],
+        count: int,
+        search: ColumnElement[bool] | None,
+        *,
+        falls: bool,
+    ) -> tuple[Sequence[R], str | None]:
+        """The first rows of a query; and the id of the one at which the search for more ended."""
+        order = [column.desc() if falls else column.asc() for column in self.sort]
+        end = None
+        if search is not None:
+            places = query.with_only_columns(*self.sort, self.code).order_by(*order)
+            end = (await session.execute(places.offset(LOOKED_AT).limit(1))).first()
+            query = query.where(search)
+        if end is not None:
+            place = tuple_(*(literal(v, c.type) for v, c in zip(end, self.sort, strict=False)))
+            key = tuple_(*self.sort)
+            query = query.where(key > place if falls else key < place)
+        rows = (await session.execute(query.order_by(*order).limit(count))).scalars().all()
+        return rows, None if end is None else f"{self.prefix}{end[-1]}"
 
     async def _find(self, session: AsyncSession, caller: Caller, start: str) -> R:
         """The row that `from` names, also where it no longer fits the filters."""
@@ -121,10 +150,10 @@ class Listing(Generic[R]):
                 return row
         raise NotFoundError("There is no item with the id in `from`. Start at the first page.")
 
-    def _link(self, request: Request, take: int, row: R | None) -> str | None:
-        if row is None:
+    def _link(self, request: Request, take: int, start: str | None) -> str | None:
+        if start is None:
             return None
-        url = request.url.include_query_params(take=take, **{"from": self.public_id(row)})
+        url = request.url.include_query_params(take=take, **{"from": start})
         return f"{base_of(request)}{url.path}?{url.query}"
 
 

@@ -103,9 +103,8 @@ async def show_queues(
     if project is not None:
         async with database().reading() as session:
             project_id = (await find_project(session, caller, project))[0].id
-    until = now()
-    since = until - int(range[:-1]) * _LENGTHS[range[-1]]
-    rows = await queue_metrics(caller, since, until, project_id)
+    since = now() - int(range[:-1]) * _LENGTHS[range[-1]]
+    rows = await queue_metrics(caller, since, project_id)
     return Queues(range=range, data=[_queue(row) for row in rows])
 
 

@@ -380,7 +380,11 @@ async def list_tasks(
         Query(description="Only tasks that this person or key holds; `me`, or `none` for nobody."),
     ] = None,
 ) -> Listed[words.Task]:
-    """List tasks, the newest first. Several filters must all fit."""
+    """List tasks, the newest first. Several filters must all fit.
+
+    With `q` a page has those among the next 5,000 tasks, perhaps none; `links.next` goes on from
+    there, and is null where there are no more.
+    """
     filters: list[ColumnElement[bool]] = []
     if state:
         filters.append(col(Task.state).in_(state))
@@ -388,9 +392,6 @@ async def list_tasks(
         filters.append(col(Task.state).in_([s for s in State if words.STATUS[s] in status]))
     if created_after:
         filters.append(col(Task.created_at) > created_after)
-    if q:
-        name = func.lower(col(Task.name)).contains(q.lower(), autoescape=True)
-        filters.append(name | (col(Task.code) == q.removeprefix("task_")))
     if assignee:
         held = col(Task.claimed_until) >= now()
         who = caller.actor.name if assignee == "me" else assignee
@@ -408,7 +409,16 @@ async def list_tasks(
             number = visible(models.Project, caller).where(col(models.Project.number) == queue)
             project_id = number.with_only_columns(col(models.Project.id)).scalar_subquery()
             filters.append(col(Task.project_id) == project_id)
-        rows, links = await TASKS.page(session, caller, request, take, start, *filters)
+        search: ColumnElement[bool] | None = None
+        if q:
+            by_id = col(Task.code) == q.removeprefix("task_")
+            if (await session.execute(visible(Task, caller).where(by_id))).first():
+                filters.append(by_id)
+            else:
+                search = func.lower(col(Task.name)).contains(q.lower(), autoescape=True)
+        rows, links = await TASKS.page(
+            session, caller, request, take, start, *filters, search=search
+        )
     return Listed(data=[words.task_of(row) for row in rows], links=links)
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col, select
 
+from api.v1 import lists
 from operations.registry import OPERATIONS
 from store.activity import EVENT_TYPES
 from store.database import database
@@ -450,3 +451,32 @@ class TestHealth:
             await session.execute(text("ALTER TABLE task RENAME TO lost"))
         content = problem_in(await stranger.get("/healthz"), 503, "unavailable")
         assert (content["storage"], content["database"]) == ("ok", "unavailable")
+
+
+async def test_a_search_goes_on_page_by_page_through_all_tasks(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lists, "LOOKED_AT", 3)
+    names = ["needle", "hay", "hay", "hay", "needle", "needle", "hay", "hay"]
+    ids = [await send_task(client, name=name) for name in names]
+    wanted = [task_id for task_id, name in zip(ids, names, strict=True) if name == "needle"][::-1]
+
+    async def walk(page: dict[str, Any], link: str) -> list[list[str]]:
+        found = [[one["id"] for one in page["data"]]]
+        while page["links"][link]:
+            page = (await client.get(page["links"][link])).json()
+            found.append([one["id"] for one in page["data"]])
+        return found
+
+    first = (await client.get("/v1/tasks?q=NEEDLE&take=2")).json()
+    pages = await walk(first, "next")
+    assert [one for page in pages for one in page] == wanted
+    assert len(pages) == 3  # of eight tasks: three, three and two
+    last = (await client.get(f"/v1/tasks?q=needle&take=2&from={ids[0]}")).json()
+    back = await walk(last, "previous")
+    assert {one for page in back for one in page} == set(wanted)
+    none = (await client.get("/v1/tasks?q=nothing&take=2")).json()
+    assert await walk(none, "next") == [[], [], []]
+    by_id = (await client.get(f"/v1/tasks?q={ids[0]}")).json()
+    assert [one["id"] for one in by_id["data"]] == [ids[0]]
+    assert by_id["links"] == {"previous": None, "next": None}

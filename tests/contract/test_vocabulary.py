@@ -12,7 +12,15 @@ from sqlmodel import col
 
 from api import vocabulary
 from api.v1 import words as v1_words
-from api.vocabulary import VOCABULARY, Standing, Words, is_called, standing_of, words_of
+from api.vocabulary import (
+    VOCABULARY,
+    Standing,
+    Words,
+    is_called,
+    standing_of,
+    states_called,
+    words_of,
+)
 from flows.task_run import RUN_STATE_OF
 from store.database import database
 from store.ids import now
@@ -150,3 +158,10 @@ async def test_a_filter_finds_the_tasks_that_are_called_so_and_no_others():
             found = (await session.execute(query)).scalars().all()
             expected = {one.id for one in tasks.values() if getattr(words_of(one), name) == word}
             assert {task.id for task in found} == expected, (name, word)
+
+
+def test_innodata_has_one_word_for_all_of_a_state():
+    for word in get_args(vocabulary.InnodataWord):
+        states = states_called(lambda words, word=word: words.innodata == word)
+        standings = {one for one, words in VOCABULARY.items() if words.innodata == word}
+        assert {STATE_OF.get(one) or State(one.value) for one in standings} == states

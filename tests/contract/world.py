@@ -79,7 +79,14 @@ async def task_of(public_id: str) -> Task:
 
 async def put_into_review(public_id: str) -> Task:
     """The task as a worker leaves it: read, extracted, waiting for a person."""
-    task = await let_happen(public_id, Event.START)
+    await add_document(await let_happen(public_id, Event.START))
+    return await let_happen(
+        public_id, Event.ASK, review_round=1, review_reason="to be confirmed: total"
+    )
+
+
+async def add_document(task: Task) -> None:
+    """What a worker finds in the file of a task."""
     async with database().writing() as session:
         session.add(
             Document(
@@ -121,9 +128,6 @@ async def put_into_review(public_id: str) -> Task:
             )
         )
     await write_blob(image, PNG)
-    return await let_happen(
-        public_id, Event.ASK, review_round=1, review_reason="to be confirmed: total"
-    )
 
 
 async def write_blob(key: str, content: bytes) -> None:

@@ -13,6 +13,7 @@ from store.database import database
 from store.models import Project, SettledCount, Task
 from store.project_tasks import Settled, settled_tasks, unsettled_tasks
 from store.states import Actor, State
+from tests.contract.counters import counted_anew, counted_on
 from tests.contract.human_lambdas.desk import Desk, refused, row_of
 from tests.contract.world import Client
 
@@ -205,6 +206,7 @@ async def test_the_count_that_is_kept_is_that_of_the_tasks_whatever_happens_to_t
                 )
             )
         assert kept.scalar_one() == counted.scalar_one() == expected
+        assert await counted_on() == await counted_anew()
 
     numbers = await some_tasks(joe, 5)
     await check(5)

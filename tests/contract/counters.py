@@ -1,0 +1,76 @@
+"""What the database keeps count of, beside the same counted anew."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import select
+
+from store.database import database
+from store.models import StateCount, Task, TaskFigure
+from store.states import State
+
+Counts = Mapping[tuple[Any, ...], Any]
+
+
+def _hour(at: datetime) -> int:
+    return int(at.timestamp()) // 3600
+
+
+def _happened(task: Task) -> Iterator[tuple[str, datetime | None]]:
+    yield "created", task.created_at
+    yield "settled", task.settled_at
+    yield "ended", task.finished_at
+
+
+def _figures(task: Task, at: datetime) -> list[float]:
+    is_decided, is_completed = task.decided_by is not None, task.state is State.COMPLETED
+    return [
+        is_completed,
+        is_completed and not is_decided,
+        is_decided,
+        task.handling_seconds if is_decided else 0,
+        int(at.timestamp()) - int(task.created_at.timestamp()),
+        task.is_correct is not None,
+        task.is_correct is True,
+    ]
+
+
+async def counted_anew() -> tuple[Counts, Counts]:
+    """The figures and the counts of states, of the rows of all tasks."""
+    figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
+    states: Counter[tuple[Any, ...]] = Counter()
+    async with database().reading() as session:
+        tasks = (await session.execute(select(Task))).scalars().all()
+    for task in tasks:
+        if task.project_id is None or task.is_private or task.deleted_at is not None:
+            continue
+        states[task.project_id, task.state.value, task.input_file_id is not None] += 1
+        for moment, at in _happened(task):
+            if at is not None:
+                rest = [0.0] * 7 if moment == "created" else _figures(task, at)
+                key = (task.project_id, moment, _hour(at))
+                figures[key] = [
+                    round(a + b, 3) for a, b in zip(figures[key], [1, *rest], strict=True)
+                ]
+    return dict(figures), dict(states)
+
+
+async def counted_on() -> tuple[Counts, Counts]:
+    """The same, as the triggers of the database have kept it."""
+    figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
+    states: Counter[tuple[Any, ...]] = Counter()
+    async with database().reading() as session:
+        for one in (await session.execute(select(TaskFigure))).scalars():
+            values = [
+                *(one.tasks, one.completed, one.untouched, one.decided),
+                *(one.handling_seconds, one.turnaround_seconds, one.audited, one.correct),
+            ]
+            key = (one.project_id, one.moment, one.hour)
+            figures[key] = [round(a + b, 3) for a, b in zip(figures[key], values, strict=True)]
+        for one in (await session.execute(select(StateCount))).scalars():
+            states[one.project_id, one.state, one.is_on_file] += one.tasks
+    # `-0.0`: what is left of sums that were taken out again.
+    kept = {key: [value or 0.0 for value in values] for key, values in figures.items()}
+    return {key: values for key, values in kept.items() if any(values)}, dict(+states)
