@@ -162,7 +162,7 @@ async def test_audits_tell_how_right_people_fields_and_projects_are(
         since = now() - timedelta(hours=3)
         await amend(session, task, "task.saved", FLOW, review_since=since)
     span = (ana, now() - timedelta(days=1), now() + timedelta(minutes=1))
-    (queue,) = await queue_metrics(*span)
+    (queue,) = await queue_metrics(*span[:2])
     assert (queue.audited, queue.straight_through, queue.waiting) == (3, 0.0, 1)
     assert queue.accuracy == pytest.approx(1 / 3)
     assert queue.waiting_since == since
