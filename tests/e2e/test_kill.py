@@ -42,54 +42,28 @@ def is_as_it_should_be(papertray: Installation, task: str) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_killed_as_soon_as_the_task_is_accepted(papertray: Installation, part: str) -> None:
-    task = papertray.submit(invoice())
-    papertray.kill(part)
-    is_as_it_should_be(papertray, task)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_killed_while_pages_are_read(papertray: Installation, part: str) -> None:
-    task = papertray.submit(scan(invoice(pages=3)))
+def test_killed_with_a_task_at_each_step(papertray: Installation, part: str) -> None:
+    """One that is accepted, read, just about to wait, parked, and just decided."""
+    parked, decided = (papertray.submit(invoice(total=WRONG_TOTAL)) for _ in range(2))
+    papertray.until(decided, "in_review")
+    papertray.until_run(parked, "Suspended")
+    asked = papertray.submit(invoice(total=WRONG_TOTAL))
+    read = papertray.submit(scan(invoice(pages=8)))
     wait_until(
-        lambda: papertray.task(task)["progress"]["step"] == "read", 60, lambda: "never reads"
+        lambda: papertray.task(read)["progress"]["step"] == "read", 60, lambda: "never reads"
     )
-    papertray.kill(part)
-    is_as_it_should_be(papertray, task)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_killed_in_the_moment_a_person_is_asked(papertray: Installation, part: str) -> None:
-    task = papertray.submit(invoice(total=WRONG_TOTAL))
-    papertray.until(task, "in_review")
-    papertray.kill(part)
-    answer = patiently(
-        lambda: papertray.api.post(f"/tasks/{task}/complete", json={"values": VALUES})
-    )
-    assert answer.status_code == 200, answer.text
-    is_as_it_should_be(papertray, task)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_killed_while_the_task_is_parked(papertray: Installation, part: str) -> None:
-    task = papertray.submit(invoice(total=WRONG_TOTAL))
-    papertray.until_run(task, "Suspended")
-    papertray.kill(part)
-    answer = patiently(
-        lambda: papertray.api.post(f"/tasks/{task}/complete", json={"values": VALUES})
-    )
-    assert answer.status_code == 200, answer.text
-    is_as_it_should_be(papertray, task)
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_killed_right_after_the_decision(papertray: Installation, part: str) -> None:
-    task = papertray.submit(invoice(total=WRONG_TOTAL))
-    papertray.until(task, "in_review")
-    answer = papertray.api.post(f"/tasks/{task}/complete", json={"values": VALUES})
+    papertray.until(asked, "in_review")
+    answer = papertray.api.post(f"/tasks/{decided}/complete", json={"values": VALUES})
+    accepted = papertray.submit(invoice())
     papertray.kill(part)
     assert answer.status_code == 200
-    is_as_it_should_be(papertray, task)
+    for task in (asked, parked):
+        answer = patiently(
+            lambda task=task: papertray.api.post(f"/tasks/{task}/complete", json={"values": VALUES})
+        )
+        assert answer.status_code == 200, answer.text
+    for task in (accepted, read, asked, parked, decided):
+        is_as_it_should_be(papertray, task)
 
 
 @pytest.mark.parametrize("part", PARTS)
