@@ -78,9 +78,9 @@ class Server:
             self.process = None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the whole session; this process talks to it, too."""
+    """One server for a file of tests; until its end this process talks to it, too."""
     server = Server(tmp_path_factory.mktemp("prefect"))
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", *CLIENT)}
     os.environ.update(CLIENT, PREFECT_API_URL=server.url)

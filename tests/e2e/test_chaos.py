@@ -69,7 +69,7 @@ class Chaos:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        while not self._stop.wait(CHANCE.uniform(4, 16)):
+        while not self._stop.wait(CHANCE.uniform(5, 20)):
             part = CHANCE.choice(PARTS)
             if part != "worker" and not self.papertray.is_up(part):
                 continue  # killed faster than it starts, it would only ever be starting

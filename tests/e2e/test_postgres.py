@@ -251,82 +251,82 @@ async def make_events(alice: Caller, count: int) -> None:
             record(session, "task.failed", alice.actor, organization_id=alice.organization_id)
 
 
-def test_papertray_and_prefect_run_on_postgresql(server: str, tmp_path: Path) -> None:
-    papertray = Installation(
-        tmp_path / "home",
-        PAPERTRAY_DATABASE_URL=create_database(server, "papertray"),
-        PREFECT_SERVER_DATABASE_CONNECTION_URL=create_database(server, "prefect"),
-    )
-    papertray.start()
-    try:
-        papertray.install(project())
-        clear = [papertray.submit(invoice()), papertray.submit(scan(invoice()))]
-        unclear = papertray.submit(invoice(total="120.00"))
-        papertray.until(unclear, "in_review")
-        papertray.until_run(unclear, "Suspended")
-        papertray.kill("worker")
-        answer = papertray.api.post(
-            f"/tasks/{unclear}/complete", json={"values": {"total": "119.00"}}
-        )
-        assert answer.status_code == 200
-        for task in (*clear, unclear):
-            papertray.until(task, "completed", seconds=90)
-            papertray.until_run(task, "Completed")
-        # Both databases are killed, and away for a while.
-        waiting = papertray.submit(invoice(total="120.00"))
-        papertray.until(waiting, "in_review")
-        reading = papertray.submit(scan(invoice(pages=3)))
-        with away(server):
-            for _ in range(10):
-                answer = papertray.api.get("/tasks")
-                assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
-                time.sleep(1)
-        body = {"values": {"total": "119.00"}}
-        answer = patiently(
-            lambda: papertray.api.post(f"/tasks/{waiting}/complete", json=body),
-            until=lambda answer: answer.is_success,
-        )
-        for task in (waiting, reading):
-            papertray.until(task, "completed", "failed", seconds=RECOVERY_SECONDS)
-            assert papertray.task(task)["state"] == "completed"
-            assert papertray.events(task).count("task.completed") == 1
-        assert not (papertray.home / "papertray.db").exists()
-        assert not (papertray.home / "prefect" / "prefect.db").exists()
-    finally:
-        papertray.stop()
+@pytest.fixture(scope="module")
+def urls(server: str) -> tuple[str, str]:
+    """Of the databases of an installation, and of its Prefect server."""
+    return create_database(server, "papertray"), create_database(server, "prefect")
 
 
-def test_what_is_erased_is_in_no_row_of_any_table(server: str, tmp_path: Path) -> None:
-    urls = [create_database(server, name) for name in ("erasing", "erasing_prefect")]
-    papertray = Installation(
-        tmp_path / "home",
+@pytest.fixture(scope="module")
+def papertray(
+    urls: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    installation = Installation(
+        tmp_path_factory.mktemp("papertray"),
         PAPERTRAY_DATABASE_URL=urls[0],
         PREFECT_SERVER_DATABASE_CONNECTION_URL=urls[1],
     )
+    installation.start()
+    yield installation
+    installation.stop()
 
+
+def test_papertray_and_prefect_run_on_postgresql(server: str, papertray: Installation) -> None:
+    papertray.install(project())
+    clear = [papertray.submit(invoice()), papertray.submit(scan(invoice()))]
+    unclear = papertray.submit(invoice(total="120.00"))
+    papertray.until(unclear, "in_review")
+    papertray.until_run(unclear, "Suspended")
+    papertray.kill("worker")
+    answer = papertray.api.post(f"/tasks/{unclear}/complete", json={"values": {"total": "119.00"}})
+    assert answer.status_code == 200
+    for task in (*clear, unclear):
+        papertray.until(task, "completed", seconds=90)
+        papertray.until_run(task, "Completed")
+    # Both databases are killed, and away for a while.
+    waiting = papertray.submit(invoice(total="120.00"))
+    papertray.until(waiting, "in_review")
+    reading = papertray.submit(scan(invoice(pages=3)))
+    with away(server):
+        for _ in range(10):
+            answer = papertray.api.get("/tasks")
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
+            time.sleep(1)
+    body = {"values": {"total": "119.00"}}
+    answer = patiently(
+        lambda: papertray.api.post(f"/tasks/{waiting}/complete", json=body),
+        until=lambda answer: answer.is_success,
+    )
+    for task in (waiting, reading):
+        papertray.until(task, "completed", "failed", seconds=RECOVERY_SECONDS)
+        assert papertray.task(task)["state"] == "completed"
+        assert papertray.events(task).count("task.completed") == 1
+    assert not (papertray.home / "papertray.db").exists()
+    assert not (papertray.home / "prefect" / "prefect.db").exists()
+
+
+def test_what_is_erased_is_in_no_row_of_any_table(
+    papertray: Installation, urls: tuple[str, str]
+) -> None:
     def left() -> list[str]:
         tables = [table for url in urls for table in asyncio.run(tables_with(CANARY, url))]
         return [*tables, *places_of(CANARY, papertray.home)]
 
-    papertray.start()
-    try:
-        papertray.install(project("final", "retention: {data: final}\n"))
-        papertray.install(project("kept"))
-        by_api, in_prefect = (submit(papertray, CANARY, "final") for _ in range(2))
-        deleted = submit(papertray, CANARY, "kept")
-        for task in (by_api, in_prefect, deleted):
-            papertray.until(task, "in_review")
-        run = papertray.until_run(in_prefect, "Suspended")
-        write_everywhere(papertray, CANARY, by_api)
-        write_everywhere(papertray, CANARY, deleted)
-        assert {"public.task", "public.activity", "public.artifact"} <= set(left())
-        complete(papertray, CANARY, by_api)
-        papertray.resume_in_prefect(
-            run["id"], decision="complete", note=CANARY, value_total="119.00", value_number=CANARY
-        )
-        assert papertray.api.delete(f"/tasks/{deleted}").status_code == 204
-        wait_until(lambda: not left(), ERASED_SECONDS, lambda: f"left in {left()}")
-        for task in (by_api, in_prefect):
-            assert papertray.task(task)["state"] == "completed"
-    finally:
-        papertray.stop()
+    papertray.install(project("final", "retention: {data: final}\n"))
+    papertray.install(project("kept"))
+    by_api, in_prefect = (submit(papertray, CANARY, "final") for _ in range(2))
+    deleted = submit(papertray, CANARY, "kept")
+    for task in (by_api, in_prefect, deleted):
+        papertray.until(task, "in_review")
+    run = papertray.until_run(in_prefect, "Suspended")
+    write_everywhere(papertray, CANARY, by_api)
+    write_everywhere(papertray, CANARY, deleted)
+    assert {"public.task", "public.activity", "public.artifact"} <= set(left())
+    complete(papertray, CANARY, by_api)
+    papertray.resume_in_prefect(
+        run["id"], decision="complete", note=CANARY, value_total="119.00", value_number=CANARY
+    )
+    assert papertray.api.delete(f"/tasks/{deleted}").status_code == 204
+    wait_until(lambda: not left(), ERASED_SECONDS, lambda: f"left in {left()}")
+    for task in (by_api, in_prefect):
+        assert papertray.task(task)["state"] == "completed"

@@ -154,7 +154,7 @@ async def test_a_resume_in_the_moment_of_parking_is_never_lost(
     await asyncio.gather(*(resume_while_it_parks(*one) for one in enumerate(runs)))
     ways: dict[str, int] = {}
     for run in runs:
-        await run.reaches("Completed", seconds=60)
+        await run.reaches("Completed", seconds=150)
         assert run.trace == REVIEWED
         way = "-".join((await run.history())[3:-1])
         ways[way] = ways.get(way, 0) + 1

@@ -4,6 +4,9 @@
 const task = document.querySelector("[data-task]");
 const address = task?.dataset.task;
 
+// A page that answers a form has the address of the form, which nobody can open again.
+if (task && location.pathname !== address) history.replaceState(null, "", address);
+
 function send(verb, isLast = false) {
   const body = new FormData();
   body.set("csrf_token", task.dataset.csrf);

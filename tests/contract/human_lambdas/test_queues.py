@@ -228,7 +228,7 @@ async def test_a_queue_that_is_not_valid_is_refused_by_name(joe: Desk) -> None:
             "data.0.options",
         ),
         ({"name": "x", "data": [{"id": "a", "name": "a", "type": "text", "text": 1}]}, "data.0"),
-        ({"name": "x", "data": [BLOCKS[0], BLOCKS[0]]}, "data"),
+        ({"name": "x", "data": [BLOCKS[0], BLOCKS[0]]}, "data.1.name"),
         ({"name": "x", "data": [{"id": "/", "name": "a", "type": "text"}]}, "data.0.name"),
     ]
     for body, field in wrong:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import suppress
+from pathlib import Path
 
 import aiosqlite
 import pytest
@@ -171,8 +172,8 @@ async def test_the_private_names_of_aiosqlite_that_are_used_are_there(opened: Da
     await connection.close()
 
 
-async def test_a_statement_tells_its_rows_its_id_and_its_count():
-    engine = sqlite_engine("sqlite+aiosqlite://")
+async def test_a_statement_tells_its_rows_its_id_and_its_count(tmp_path: Path):
+    engine = sqlite_engine(f"sqlite+aiosqlite:///{tmp_path}/one.db")
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE one (id INTEGER PRIMARY KEY, name TEXT)"))
         made = await connection.execute(text("INSERT INTO one (name) VALUES ('a')"))
