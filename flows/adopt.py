@@ -1,6 +1,6 @@
 """A run that was started in Prefect itself makes its own task."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,13 +16,13 @@ from flows.verbs import (
     store_bytes,
     submit_operation,
     submit_process,
-    take_file,
+    unless_refused,
 )
 from operations.registry import MASK, OPERATIONS
 from store.access import Caller
-from store.blobs import CHUNK_BYTES, blobs
+from store.blobs import chunks_of
 from store.database import database
-from store.errors import InputError, NotFoundError, PapertrayError
+from store.errors import InputError, NotFoundError
 from store.models import File, Task
 from store.organizations import default_organization
 from store.settings import settings
@@ -61,25 +61,19 @@ async def adopt_process_run(
         task = await submit_process(
             caller, project=project, data=data, source="prefect", flow_run_id=run_id
         )
-    elif is_address(source):
-        task = await _with_bytes(
-            await download(caller, source), caller, project=project, flow_run_id=run_id
-        )
-    elif not _in_inbox(source):
+    elif not is_address(source) and not _in_inbox(source):
         task = await submit_process(caller, project=project, file_id=source, flow_run_id=run_id)
     else:
-        file = await store_bytes(caller, name=source, chunks=_chunks(_inbox_file(source)))
-        task = await _with_bytes(file, caller, project=project, flow_run_id=run_id)
+        async with unless_refused(await _stored(caller, source)) as file:
+            task = await submit_process(caller, project=project, file=file, flow_run_id=run_id)
     return task.id
 
 
-async def _with_bytes(file: File, caller: Caller, *, project: str, flow_run_id: UUID) -> Task:
-    """Take a task in with bytes that were stored for it."""
-    try:
-        return await submit_process(caller, project=project, file=file, flow_run_id=flow_run_id)
-    except PapertrayError:
-        await blobs().delete(file.blob)  # no row names it
-        raise
+async def _stored(caller: Caller, source: str) -> File:
+    """The bytes at an address, or of a file in the inbox, without a row as yet."""
+    if is_address(source):
+        return await download(caller, source)
+    return await store_bytes(caller, name=source, chunks=chunks_of(_inbox_file(source)))
 
 
 async def adopt_operation_run(operation: str | None, parameters: Mapping[str, Any] | None) -> UUID:
@@ -133,14 +127,12 @@ def block_of(secret: str) -> str:
 
 
 async def _file_id(caller: Caller, name: str) -> str:
-    if is_address(name):
-        file = await download(caller, name)
+    if not is_address(name) and not _in_inbox(name):
+        return name
+    async with unless_refused(await _stored(caller, name)) as file:
         async with database().writing() as session:
             remember_file(session, caller, file)
         return file.id
-    if not _in_inbox(name):
-        return name
-    return (await take_file(caller, name=name, chunks=_chunks(_inbox_file(name)))).id
 
 
 async def _adopted() -> UUID | None:
@@ -164,9 +156,3 @@ def _inbox_file(name: str) -> Path:
     if not path.is_relative_to(inbox) or not path.is_file():
         raise NotFoundError("There is no such file in the inbox folder.", file=name)
     return path
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK_BYTES):
-            yield chunk

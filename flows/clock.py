@@ -6,7 +6,6 @@ of them bear; a worker is not taken for dead by one whose own heart looks dead, 
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +14,7 @@ from sqlmodel import col
 
 from flows.deliver_webhooks import LONGEST_REST
 from flows.expire import expire_once
+from flows.pauses import pause
 from flows.reconcile import reconcile_once
 from store.database import TROUBLE, database
 from store.errors import PrefectUnreachableError
@@ -42,9 +42,7 @@ async def run_clock_watch(stop: asyncio.Event) -> None:
         if latest - at > LARGEST_SKEW:
             log.warning("the clock is %s behind what it was", latest - at)
             await catch_up()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await stop.wait()
+        await pause(stop, LOOK_SECONDS)
 
 
 async def latest_known() -> datetime:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from flows import engine, outbox
 from flows.engine import Outcome, Submission
+from flows.pauses import pause
 from flows.task_run import run_state_of
 from flows.verbs import ARRANGE
 from flows.waits import pause_key, resumption
@@ -67,7 +68,7 @@ async def run_dispatcher(stop: asyncio.Event) -> None:
                     log.warning("Prefect does not answer; what is taken in waits for it")
                 answering = False
                 # Whatever else comes in meanwhile would fare no better.
-                await _wait_for(stop, _wait_seconds(failures))
+                await pause(stop, _wait_seconds(failures))
                 failures += 1
                 continue
             except TROUBLE as error:
@@ -165,12 +166,6 @@ async def _put_back(calls: Sequence[Call], reason: str) -> None:
 
 def _wait_seconds(failures: int) -> float:
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** min(failures, 8))
-
-
-async def _wait_for(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
 
 
 async def _submit(calls: Sequence[Call]) -> bool:

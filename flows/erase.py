@@ -22,6 +22,7 @@ from flows import engine
 from flows.engine import Run
 from flows.heartbeat import BEATS_UNTIL_DEAD
 from flows.outbox import changing
+from flows.pauses import pause
 from flows.prefect_server import database_file
 from flows.verbs import end_task
 from operations.tools.scratch import remove_left
@@ -138,17 +139,15 @@ async def flush(caller: Caller, project: str) -> int:
 async def run_eraser(stop: asyncio.Event) -> None:
     """Erase and forget when the time of a task has come, until told to stop."""
     while not stop.is_set():
-        done, pause = 0, LOOK_SECONDS
+        done, seconds = 0, LOOK_SECONDS
         try:
             done = await erase_due() + await forget_due()
         except PrefectUnreachableError:
-            pause = engine.LONGEST_PAUSE_SECONDS
+            seconds = engine.LONGEST_PAUSE_SECONDS
         except TROUBLE as error:
             log.warning("erasing waits: %s", error.code)
         if not done:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.wait()
+            await pause(stop, seconds)
 
 
 async def retain_once() -> int:

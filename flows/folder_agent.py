@@ -28,7 +28,7 @@ from flows.intakes import (
 )
 from flows.verbs import complete_export, must_take, start_export, store_bytes, submit_process
 from store.access import Caller
-from store.blobs import CHUNK_BYTES, blobs
+from store.blobs import blobs, chunks_of
 from store.database import database
 from store.errors import (
     ConflictError,
@@ -235,7 +235,7 @@ class FolderAgent:
         if intake.fault:
             raise InputError(intake.fault)
         before = signature(intake.document)
-        file = await store_bytes(self._caller, name=intake.name, chunks=_chunks(intake.document))
+        file = await store_bytes(self._caller, name=intake.name, chunks=chunks_of(intake.document))
         try:
             if signature(intake.document) != before:
                 await blobs().delete(file.blob)
@@ -402,9 +402,3 @@ def _told(error: Exception) -> str:
     if isinstance(error, PapertrayError):
         return error.message
     return getattr(error, "strerror", None) or type(error).__name__
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK_BYTES):
-            yield chunk

@@ -78,13 +78,7 @@ class Blobs:
 
     async def write_file(self, key: str, path: Path) -> Stored:
         """Store a copy of a local file."""
-
-        async def chunks() -> AsyncIterator[bytes]:
-            with path.open("rb") as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    yield chunk
-
-        return await self.write_stream(key, chunks())
+        return await self.write_stream(key, chunks_of(path))
 
     async def read(self, key: str) -> bytes:
         """All the bytes of a blob that is known to be small.
@@ -182,6 +176,13 @@ class Blobs:
             path.replace(target)
         else:
             self.files.put_file(str(path), self._path(key))
+
+
+async def chunks_of(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a local file, from the beginning."""
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
 
 
 @cache

@@ -14,7 +14,7 @@ from api.cli.output import DEFAULTS, Answer, Options, table
 from api.cli.tasks import facts_of
 from flows import verbs
 from store.access import Caller, visible
-from store.blobs import CHUNK_BYTES, blobs
+from store.blobs import chunks_of
 from store.database import database
 from store.errors import InputError, PapertrayError, UnavailableError
 from store.finding import find_project
@@ -68,18 +68,14 @@ async def send(caller: Caller, path: Path, *, project: str, name: str = "") -> T
     async with database().reading() as session:
         await find_project(session, caller, project)  # before the bytes are stored
     file = await verbs.store_bytes(caller, name=path.name, chunks=_chunks(path))
-    try:
+    async with verbs.unless_refused(file):
         return await verbs.submit_process(caller, project=project, file=file, name=name)
-    except PapertrayError:
-        await blobs().delete(file.blob)  # no row names it
-        raise
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:
     try:
-        with path.open("rb") as source:  # a local file, read in this process alone
-            while chunk := source.read(CHUNK_BYTES):
-                yield chunk
+        async for chunk in chunks_of(path):
+            yield chunk
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", file=str(path)) from error
 

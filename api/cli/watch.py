@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options
 from flows.folder_agent import FolderAgent, Swept, Watch, watching
+from flows.pauses import pause
 from store.errors import UnavailableError
 
 
@@ -90,11 +91,7 @@ async def _until_told(
         if once and not (swept.unsettled or swept.taken):
             break
         if not swept.taken:  # else there may be more
-            try:
-                async with asyncio.timeout(poll_seconds):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await pause(stop, poll_seconds)
     return total
 
 

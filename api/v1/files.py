@@ -182,11 +182,8 @@ async def download_file(file_id: FileId, caller: FileReader) -> StreamingRespons
 async def stored(caller: Caller, upload: Upload, name: str) -> AsyncIterator[models.File]:
     """The bytes of an upload, stored; taken back where what they are for does not come about."""
     file = await verbs.store_bytes(caller, name=name, chunks=upload.chunks())
-    try:
+    async with verbs.unless_refused(file):
         yield file
-    except BaseException:
-        await asyncio.shield(blobs().delete(file.blob))
-        raise
 
 
 def short_name(name: str) -> str:

@@ -44,6 +44,7 @@ from flows.verbs.files import (
     safe_name,
     store_bytes,
     take_file,
+    unless_refused,
 )
 from flows.verbs.judging import MAX_COMMENT_CHARACTERS, audit, comment, judged_fields
 from flows.verbs.projects import delete_project, install_project, must_not_exceed, must_take
@@ -129,6 +130,7 @@ __all__ = [
     "submit_rows",
     "submit_upload",
     "take_file",
+    "unless_refused",
     "unlock",
     "unlock_in_upload",
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import PurePath
 from typing import Any
 
@@ -98,6 +99,19 @@ async def store_bytes(
     file.size_bytes, file.sha256 = stored.size_bytes, stored.sha256
     file.type = sniff(bytes(head))
     return file
+
+
+@asynccontextmanager
+async def unless_refused(file: File) -> AsyncIterator[File]:
+    """Bytes that were just stored, taken back where what they are for is refused.
+
+    Whoever is cancelled does not know whether it was committed: then they stay.
+    """
+    try:
+        yield file
+    except Exception:
+        await asyncio.shield(blobs().delete(file.blob))  # no row names it
+        raise
 
 
 def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:
