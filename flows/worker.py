@@ -75,6 +75,9 @@ UNFOLLOWED_SECONDS: Final = 1.0
 LATE_EVENT_SECONDS: Final = 120.0
 """How late an event can be: on connecting, Prefect tells those of the last minute again."""
 
+LOST_BEATS: Final = 6
+"""After how many beats a worker asks for runs that name it and that it does not know it has."""
+
 LEFT_SECONDS: Final = 15.0
 """How long a run that has parked itself is looked after."""
 
@@ -316,8 +319,11 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                 "poll": self._poll_when_woken(),
                 "look": self._look_when_hinted(),
                 "watch": self._watch(),
+                "find": self._find_lost_claims(),
             }.items()
         ]
+        for service in self._services:
+            service.add_done_callback(self._service_ended)
 
     async def teardown(self, *exc_info: Any) -> None:
         """Give back what is held, then disconnect."""
@@ -669,6 +675,32 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
                     self._unreported.discard(run_id)
             except PapertrayError as error:
                 self._logger.warning("runs could not be looked at: %s", error.code)
+
+    async def _find_lost_claims(self) -> None:
+        """Free the runs that name this worker and that it does not have.
+
+        Prefect may commit a claim and die before it answers. Nobody else takes such a run: its
+        worker is alive.
+        """
+        while True:
+            await asyncio.sleep(LOST_BEATS * settings().heartbeat_seconds)
+            try:
+                async with self._polling:  # a claim that is still to be answered is not lost
+                    mine = await engine.runs_held_by(
+                        [this_worker().id], self._work_pool_name, but=self._held
+                    )
+                    lost = [run_id for run_id in mine if run_id not in self._held]
+                for run_id in lost:
+                    self._logger.warning("run %s was claimed without an answer", run_id)
+                    await engine.take_over(run_id)
+            except PapertrayError as error:
+                self._logger.warning("lost runs could not be looked for: %s", error.code)
+
+    def _service_ended(self, service: asyncio.Task[None]) -> None:
+        """Stop where a part of the worker broke: who started it starts a whole one again."""
+        if not service.cancelled() and (error := service.exception()) is not None:
+            self._logger.critical("%s broke, the worker stops", service.get_name(), exc_info=error)
+            self.stop()
 
     async def _look_at_left(self) -> None:
         """Find runs that were resumed while they parked, so late that parking did not see it.

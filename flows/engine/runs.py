@@ -1,7 +1,7 @@
 """Runs: made, and read."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -197,12 +197,15 @@ async def runs_ended_since(since: datetime) -> list[UUID]:
     return [run.id for run in await _all(body)]
 
 
-async def runs_held_by(workers: Collection[UUID], pool: str | None = None) -> list[UUID]:
+async def runs_held_by(
+    workers: Collection[UUID], pool: str | None = None, *, but: Container[UUID] = ()
+) -> list[UUID]:
     """The runs that some workers say they have, be it only just claimed.
 
     Args:
         workers: ids of workers.
         pool: of the runs; the settings' own when omitted.
+        but: ids of runs that are of no interest.
     """
     body = {
         "work_pools": {"name": {"any_": [pool or settings().work_pool]}},
@@ -213,7 +216,7 @@ async def runs_held_by(workers: Collection[UUID], pool: str | None = None) -> li
             }
         },
     }
-    runs = [run for run in await _all(body) if not run.is_parked]
+    runs = [run for run in await _all(body) if not run.is_parked and run.id not in but]
     held: list[UUID] = []
     for run in runs:
         # After a resume, and while it is paused or cancelled, the state before tells.

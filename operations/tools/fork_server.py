@@ -184,11 +184,6 @@ def leave_the_network() -> bool:
     return True
 
 
-def has_network() -> bool:
-    """Whether there is a network interface here, beside the one of a machine to itself."""
-    return len(socket.if_nameindex()) > 1
-
-
 def main(control_descriptor: int) -> None:
     """Serve until the worker ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which ends us

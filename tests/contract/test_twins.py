@@ -34,7 +34,7 @@ NO_LISTS = ("/projects/{project_id}", "/tasks/next", "/stream")
 """Named by an id, too; gives a task away; has no end."""
 
 ALIKE = ("/job-types", "/job-types/{job_type_id}", "/{queue_id}/metrics", "/{queue_id}/webhook")
-"""What has no id: it is the same text in both."""
+"""What has no id: it may be the same text in both; in metrics, times are most often not."""
 
 OF_ALL = {"folder_inbox", "folder_processed", "folder_reported", "folder_bin"}
 """Ids that are the same in all projects."""
@@ -152,6 +152,4 @@ async def test_twins_see_nothing_of_each_other(stranger: Client, app: FastAPI):
     ours, theirs = (set(ID.findall("\n".join(one.values()))) for one in (after, others))
     assert len(ours) > 20
     assert ours & theirs <= OF_ALL
-    assert [path for path in after if after[path] == others[path]] == [
-        path for path in after if path.endswith(ALIKE)
-    ]
+    assert all(path.endswith(ALIKE) for path in after if after[path] == others[path])

@@ -301,6 +301,9 @@ async def test_of_two_people_on_one_task_the_second_is_told_and_loses_nothing(
         await page.get_by_label("Total").fill("1285.20")
         await page.get_by_role("button", name="Complete", exact=True).click()
         await expect(page.get_by_text("Completed. The task goes on by itself.")).to_be_visible()
+        # Told of it, too, the second still has what was typed.
+        await expect(other.locator("#changed-words")).to_contain_text(f"{ANA}: ", timeout=15_000)
+        await expect(alert).to_contain_text("What Ben typed")
         await alert.get_by_role("link", name="Show the task as it is").click()
         await expect(other.locator(".live .badge")).to_have_text("Running")
     assert ((await task_of(site, task_id)).decision or {})["actor"] == ANA

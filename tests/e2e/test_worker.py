@@ -1,6 +1,7 @@
 """The worker and the wait for a person, against a real Prefect server."""
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from flows import engine
 from flows.engine import Outcome
-from flows.heartbeat import dead_workers
+from flows.heartbeat import dead_workers, living_workers
 from store.database import database
 from tests.conftest import forget_process_state
 from tests.e2e.prefect_server_fixture import (
@@ -191,6 +192,25 @@ async def test_runs_of_a_killed_worker_are_taken_over(
     for run in running:
         await run.reaches("Completed")
         assert run.trace == ["one", "slow begins", "slow begins", "slow", "three"]
+
+
+async def test_a_run_whose_claim_was_never_answered_is_executed(
+    toys: Toys, start_worker: StartWorker
+) -> None:
+    """As when Prefect dies between the commit of a claim and its answer."""
+    worker = await start_worker()
+    (warm,) = await toys.submit("three_steps")
+    await warm.reaches("Completed")
+    (worker_id,) = await living_workers()
+    assert worker.process is not None
+    worker.process.send_signal(signal.SIGSTOP)
+    runs = await toys.submit("three_steps", 3)
+    claimed = await engine.claim([run.id for run in runs], worker_id)
+    assert claimed == {run.id for run in runs}
+    worker.process.send_signal(signal.SIGCONT)
+    for run in runs:
+        await run.reaches("Completed")
+        assert run.trace == STEPS
 
 
 async def test_a_cancel_reaches_a_run_wherever_it_is(toys: Toys, start_worker: StartWorker) -> None:

@@ -30,6 +30,9 @@ if (held) {
 const CLAIMS = new Set(["task.claimed", "task.released", "task.assigned"]);
 const SEEN_IN_PARTS = new Set([...CLAIMS, "task.commented", "task.reported", "task.audited"]);
 
+// What a person has typed, or was told and may not have read, does not go away by itself.
+const mayReload = () => !isUnsaved() && !document.querySelector("[data-stays]");
+
 let last = task?.dataset.after;
 
 async function happened({ type, what, who, mine }, event) {
@@ -39,14 +42,14 @@ async function happened({ type, what, who, mine }, event) {
   if (SEEN_IN_PARTS.has(type)) {
     await refresh(location.pathname);
     if (mine || !CLAIMS.has(type)) return;
-    if (!isUnsaved()) reload();
+    if (mayReload()) reload();
     else if (type !== "task.released") tell(told);
   } else if (mine && type === "task.saved") {
     // It was just now, or in another window of one's own.
-  } else if (isUnsaved()) {
-    tell(told);
-  } else {
+  } else if (mayReload()) {
     reload();
+  } else {
+    tell(told);
   }
 }
 
