@@ -8,6 +8,7 @@ processor time of this process; the last column says by how much the target is m
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
 import sys
@@ -17,7 +18,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +83,7 @@ class World:
 
     organization: int
     queue: int
-    project: Project
+    project: str
     first: str = ""
     middle: str = ""
     last: str = ""
@@ -212,7 +213,7 @@ async def fill(count: int) -> World:
         async with database().reading() as session:
             found.append((await find_project(session, caller, name))[0])
     filler = Filler(organization_id, found, count)
-    of = World(await number_of(organization_id), found[2].number or 0, found[0])
+    of = World(await number_of(organization_id), found[2].number or 0, str(found[0].id))
     for start in range(0, count, BATCH):
         batch = filler.batch(start, min(BATCH, count - start))
         async with database().engine.begin() as connection:
@@ -307,7 +308,7 @@ def calls(of: World, count: int, waiting: str) -> Iterator[Call]:
     yield Call("Aluma", "get", "GET", f"/tasks/{of.aluma}", "Bearer")
     at = f"/tasks/{waiting}/client_actions/validation/start"
     yield Call("Aluma", "client action", "POST", at, "Bearer", back=cancel)
-    at = f"/v2/claims/project/{of.project.id}"
+    at = f"/v2/claims/project/{of.project}"
     yield Call("Send AI", "list of uploads, first page", "GET", f"{at}/upload", "Bearer")
     yield Call("Send AI", "list, middle", "GET", f"{at}/upload?from={of.upload}", "Bearer")
     yield Call("Send AI", "list of a folder", "GET", f"{at}/upload?folder_id=folder_bin", "Bearer")
@@ -409,11 +410,21 @@ async def at_work(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def run(name: str, count: int, rounds: int, only: str) -> None:
-    """Fill a store, and print what each call takes."""
+async def filled(count: int, home: Path) -> World:
+    """The store in a folder, filled unless it was before."""
+    kept = home / "world.json"
+    if kept.exists():
+        return World(**json.loads(kept.read_text()))
     began = time.monotonic()
     of = await fill(count)
-    print(f"\n{name}, {count:,} tasks, filled in {time.monotonic() - began:.0f} s\n")
+    print(f"filled in {time.monotonic() - began:.0f} s")
+    kept.write_text(json.dumps(asdict(of)))
+    return of
+
+
+async def run(name: str, of: World, count: int, rounds: int, only: str) -> None:
+    """Print what each call takes."""
+    print(f"\n{name}, {count:,} tasks\n")
     print("| | | p50 ms | p95 ms | CPU ms | of the target |")
     print("| --- | --- | ---: | ---: | ---: | ---: |", flush=True)
     async with at_work(create_app(run_background=False)) as client:
@@ -444,6 +455,8 @@ def main() -> None:
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--only", default="", help="calls whose name has this in it")
+    parser.add_argument("--home", type=Path, help="keep the stores of SQLite there, and take them")
+    parser.add_argument("--fill", action="store_true", help="fill the stores, and measure nothing")
     asked = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="papertray-bench-")))
@@ -452,8 +465,9 @@ def main() -> None:
             server = stack.enter_context(running_postgres(folder / "postgres"))
         for name in asked.databases:
             for count in asked.tasks:
-                home = folder / f"{name}-{count}"
-                home.mkdir()
+                is_kept = asked.home and name == "sqlite"
+                home = (asked.home if is_kept else folder) / f"{name}-{count}"
+                home.mkdir(parents=True, exist_ok=True)
                 os.environ["PAPERTRAY_HOME"] = str(home)
                 if name == "postgresql":
                     url = create_database(server, f"papertray_{count}")
@@ -463,7 +477,9 @@ def main() -> None:
                 for cached in (settings, database, blobs):
                     cached.cache_clear()
                 migrate()
-                asyncio.run(run(name, count, asked.rounds, asked.only))
+                of = asyncio.run(filled(count, home))
+                if not asked.fill:
+                    asyncio.run(run(name, of, count, asked.rounds, asked.only))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,17 @@ from sqlmodel import col
 
 from store.errors import ForbiddenError, NotFoundError
 from store.models import (
+    NOBODY,
     Activity,
     ApiKey,
     Collaboration,
     Delivery,
     File,
+    FileDay,
     Folder,
     Project,
     Task,
+    TaskDay,
     Team,
     Upload,
     User,
@@ -206,12 +209,44 @@ def private_lists(caller: Caller, private: Select[tuple[Task]]) -> tuple[Select[
     Args:
         caller: who asks.
         private: private tasks of the organization, whoever owns them.
+
+    Returns:
+        Those that are counted as its own (`counts_own`), and those of others.
     """
     if _is_operator(caller):
         return (private,)
-    own = col(Task.owner_id) == caller.owner_id
     shared = col(Task.id).in_(_collaborations(caller))
-    return private.where(own), private.where(~own, shared)
+    return _own_and_shared(caller, private, Task.owner_id, shared)
+
+
+def private_file_lists(
+    caller: Caller, private: Select[tuple[File]]
+) -> tuple[Select[tuple[File]], ...]:
+    """The private files that were sent, likewise."""
+    if _is_operator(caller):
+        return (private,)
+    shared = col(File.id).in_(_inputs(caller))
+    return _own_and_shared(caller, private, File.owner_id, shared)
+
+
+def _own_and_shared(
+    caller: Caller, private: Select[tuple[Owned]], owner_id: Any, shared: ColumnElement[bool]
+) -> tuple[Select[tuple[Owned]], ...]:
+    owner = col(owner_id)
+    others = owner.is_distinct_from(caller.owner_id)
+    return private.where(owner == caller.owner_id), private.where(others, shared)
+
+
+def counts_shared(kind: type[TaskDay] | type[FileDay]) -> ColumnElement[bool]:
+    """Whether what is counted in a row is nobody's alone."""
+    return and_(~col(kind.is_private), col(kind.owner_id) == NOBODY)
+
+
+def counts_own(kind: type[TaskDay] | type[FileDay], caller: Caller) -> ColumnElement[bool]:
+    """Whether what is counted in a row is private, and the caller's own."""
+    if _is_operator(caller):
+        return col(kind.is_private)
+    return and_(col(kind.is_private), col(kind.owner_id) == caller.owner_id)
 
 
 def _is_operator(caller: Caller) -> bool:
@@ -249,13 +284,17 @@ def _sees_sent(caller: Caller) -> ColumnElement[bool]:
     """Whether the caller sees a file that may be private to who sent it."""
     if _is_operator(caller):
         return true()
-    inputs = select(col(Task.input_file_id)).where(col(Task.id).in_(_collaborations(caller)))
     return or_(
         col(File.task_id).is_not(None),
         ~col(File.is_private),
         col(File.owner_id) == caller.owner_id,
-        col(File.id).in_(inputs),
+        col(File.id).in_(_inputs(caller)),
     )
+
+
+def _inputs(caller: Caller) -> Select[tuple[str | None]]:
+    """Ids of the files of the tasks on which the caller collaborates."""
+    return select(col(Task.input_file_id)).where(col(Task.id).in_(_collaborations(caller)))
 
 
 async def require_step(session: AsyncSession, caller: Caller, task: Task, step: str) -> None:

@@ -1,14 +1,21 @@
 """Lists of tasks on files, and of files, whose pages are named by how many rows are before them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.access import Caller, private_lists, visible
-from store.models import File, Project, Task
-from store.project_tasks import Page, count_public, count_rows, page_of
+from store.access import (
+    Caller,
+    counts_own,
+    counts_shared,
+    private_file_lists,
+    private_lists,
+    visible,
+)
+from store.long_lists import ListPage, Tally, counted_by_day, page_of, rows_by_day
+from store.models import File, FileDay, Project, Task, TaskDay
 from store.states import State
 
 
@@ -20,7 +27,7 @@ async def tasks_on_files(
     project: str | None = None,
     limit: int,
     offset: int,
-) -> Page:
+) -> ListPage[Task]:
     """A page of the tasks of projects of files, the newest first.
 
     Args:
@@ -35,41 +42,64 @@ async def tasks_on_files(
     own = select(col(Project.id)).where(col(Project.organization_id) == caller.organization_id)
     if project is not None:
         seen, own = (one.where(col(Project.name) == project) for one in (seen, own))
-    projects = (await session.execute(seen)).scalars().all()
+    ids = (await session.execute(seen.with_only_columns(col(Project.id)))).scalars().all()
     tasks = select(Task).where(col(Task.input_file_id).is_not(None), col(Task.deleted_at).is_(None))
+    counted = [col(TaskDay.moment) == "created", col(TaskDay.is_on_file)]
     if frozenset(states) != frozenset(State):
         tasks = tasks.where(col(Task.state).in_(states))
-    counts = await count_public(session, projects, states, only_on_file=True)
+        counted.append(col(TaskDay.state).in_([state.value for state in states]))
     public = tasks.where(
         col(Task.organization_id) == caller.organization_id,
-        col(Task.project_id).in_([one.id for one in projects]),
+        col(Task.project_id).in_(ids),
         ~col(Task.is_private),
     )
     # Of a private one the caller need not see the project.
-    private = tasks.where(col(Task.project_id).in_(own), col(Task.is_private))
-    lists = [public] if counts else []
-    count = sum(counts.values())
-    for one in private_lists(caller, private):
-        if found := await count_rows(session, [one]):
-            lists.append(one)
-            count += found
-    order = (col(Task.created_at), col(Task.code))
+    private = private_lists(
+        caller, tasks.where(col(Task.project_id).in_(own), col(Task.is_private))
+    )
+    of_project = col(TaskDay.project_id)
+    tally = Tally(
+        await counted_by_day(
+            session, TaskDay, of_project.in_(ids), counts_shared(TaskDay), *counted
+        )
+        + await counted_by_day(
+            session, TaskDay, of_project.in_(own), counts_own(TaskDay, caller), *counted
+        )
+        + await rows_by_day(session, private[1:], col(Task.created_at))
+    )
     return await page_of(
-        session, lists, order, count, newest_first=True, limit=limit, offset=offset
+        session,
+        Task,
+        [public, *private],
+        (col(Task.created_at), col(Task.code)),
+        tally,
+        newest_first=True,
+        limit=limit,
+        offset=offset,
     )
 
 
 async def sent_files(
     session: AsyncSession, caller: Caller, *, limit: int, offset: int
-) -> tuple[int, Sequence[File]]:
-    """How many files were sent, and a page of them, the newest first; arguments as above."""
-    query = visible(File, caller).where(col(File.task_id).is_(None))
-    order = (col(File.created_at).desc(), col(File.id).desc())
-    # Which they are is read off an index alone; only those of the page are read as a whole.
-    ids = query.with_only_columns(col(File.id)).order_by(*order).limit(limit).offset(offset)
-    rows = select(File).where(col(File.id).in_(ids)).order_by(*order)
-    count = query.with_only_columns(func.count())
-    return (
-        (await session.execute(count)).scalar_one(),
-        (await session.execute(rows)).scalars().all(),
+) -> ListPage[File]:
+    """A page of the files that were sent, the newest first; arguments as above."""
+    sent = select(File).where(
+        col(File.organization_id) == caller.organization_id, col(File.task_id).is_(None)
+    )
+    private = private_file_lists(caller, sent.where(col(File.is_private)))
+    of_them = col(FileDay.organization_id) == caller.organization_id
+    tally = Tally(
+        await counted_by_day(session, FileDay, of_them, counts_shared(FileDay))
+        + await counted_by_day(session, FileDay, of_them, counts_own(FileDay, caller))
+        + await rows_by_day(session, private[1:], col(File.created_at))
+    )
+    return await page_of(
+        session,
+        File,
+        [sent.where(~col(File.is_private)), *private],
+        (col(File.created_at), col(File.id)),
+        tally,
+        newest_first=True,
+        limit=limit,
+        offset=offset,
     )

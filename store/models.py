@@ -190,18 +190,6 @@ class Upload(SQLModel, table=True):
         return f"upl_{self.code}"
 
 
-class SettledCount(SQLModel, table=True):
-    """How many tasks of a project are settled, neither deleted nor private.
-
-    Triggers of the database keep it, in the transaction that changes a task.
-    """
-
-    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
-    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    """The count is the sum over these: who changes tasks at once need not wait for each other."""
-    tasks: int
-
-
 class TaskFigure(SQLModel, table=True):
     """What happened to the tasks of a project in an hour; private and deleted ones do not count.
 
@@ -233,15 +221,48 @@ class TaskFigure(SQLModel, table=True):
     """Of those that were audited, how many were decided right."""
 
 
-class StateCount(SQLModel, table=True):
-    """How many tasks of a project are in a state, neither deleted nor private; kept likewise."""
+NOBODY: Final = uuid.UUID(int=0)
+"""Whose the tasks and files are, in the counts, that are nobody's alone."""
+
+
+class TaskDay(SQLModel, table=True):
+    """How many tasks of a project came on a day, or were settled on it; deleted ones do not count.
+
+    Triggers of the database keep it likewise.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    is_private: bool = Field(primary_key=True)
+    owner_id: uuid.UUID = Field(primary_key=True)
+    """Of private ones; else NOBODY, as where they have none."""
+    moment: str = Field(primary_key=True)
+    """`created` or `settled`: of which of their times the day is."""
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Whole days since 1970, UTC."""
     state: str = Field(primary_key=True)
+    """In which they are now."""
     is_on_file: bool = Field(primary_key=True)
     """Whether they have a file; else they have data."""
+    is_settled: bool = Field(primary_key=True)
     slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     tasks: int
+
+
+class FileDay(SQLModel, table=True):
+    """How many files were sent on a day; kept likewise."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    organization_id: uuid.UUID = Field(foreign_key="organization.id", primary_key=True)
+    is_private: bool = Field(primary_key=True)
+    owner_id: uuid.UUID = Field(primary_key=True)
+    """Of private ones; else NOBODY, as where they have none."""
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Whole days since 1970, UTC."""
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    files: int
 
 
 def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:

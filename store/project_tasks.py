@@ -1,34 +1,34 @@
 """The tasks of one project in two lists: those that are done with, and those that are not.
 
-Pages are named by how many rows are before them, however many that are. Which rows are on a page is
-read off an index alone (`ix_task_settled`, `ix_task_unsettled`), and so is how many there are,
-where the database does not keep count (`SettledCount`).
+Which rows are on a page is read off an index alone (`ix_task_settled`, `ix_task_unsettled`), and so
+is how many there are, where the database does not keep count (`TaskDay`).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.access import Caller, sees_task
+from store.access import Caller, counts_own, counts_shared, private_lists
 from store.columns import StateColumn, UtcDateTime
-from store.models import Project, SettledCount, StateCount, Task
+from store.long_lists import (
+    ListPage,
+    Tally,
+    count_rows,
+    counted_by_day,
+    day_of,
+    page_of,
+    rows_by_day,
+    start_of,
+)
+from store.models import Project, Task, TaskDay
 from store.states import State
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some rows of a list."""
-
-    count: int
-    """How many the whole list has."""
-    tasks: Sequence[Task]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Settled:
     decided_by: str | None = None
     source: str | None = None
     is_correct: bool | None = None
+
+    @property
+    def is_of_time_alone(self) -> bool:
+        """Whether nothing is asked of them but when they were settled."""
+        return (self.decided_by, self.source, self.is_correct) == (None, None, None)
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -58,6 +63,11 @@ class Settled:
 
 
 _UNSETTLED: Final = col(Task.settled_at).is_(None)
+_COUNTED_WAITING: Final = (
+    col(TaskDay.moment) == "created",
+    col(TaskDay.state) == State.IN_REVIEW.value,
+)
+_COUNTED_UNSETTLED: Final = (col(TaskDay.moment) == "created", ~col(TaskDay.is_settled))
 
 
 async def settled_tasks(
@@ -68,7 +78,7 @@ async def settled_tasks(
     *,
     limit: int,
     offset: int,
-) -> Page:
+) -> ListPage[Task]:
     """A page of the tasks that are done with, those settled last first.
 
     Args:
@@ -79,39 +89,113 @@ async def settled_tasks(
         limit: how many rows at most.
         offset: how many rows are before them.
     """
-    order = (col(Task.settled_at), col(Task.code))
     lists = await lists_of(session, caller, [project], *wanted.conditions)
-    if wanted == Settled():
-        kept = select(func.coalesce(func.sum(col(SettledCount.tasks)), 0)).where(
-            col(SettledCount.project_id) == project.id
-        )
-        count = (await session.execute(kept)).scalar_one() + await count_rows(session, lists[1:])
+    if wanted.is_of_time_alone:
+        settled = col(TaskDay.moment) == "settled"
+        tally = await _tally(session, caller, project, lists, col(Task.settled_at), wanted, settled)
     else:
-        count = await count_rows(session, lists)
+        tally = Tally.of(await count_rows(session, lists))
     return await page_of(
-        session, lists, order, count, newest_first=True, limit=limit, offset=offset
+        session,
+        Task,
+        lists,
+        (col(Task.settled_at), col(Task.code)),
+        tally,
+        newest_first=True,
+        limit=limit,
+        offset=offset,
     )
 
 
 async def unsettled_tasks(
     session: AsyncSession, caller: Caller, project: Project, *, limit: int, offset: int
-) -> Page:
+) -> ListPage[Task]:
     """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
-    order = (col(Task.created_at), col(Task.code))
     lists = await lists_of(session, caller, [project], _UNSETTLED)
-    count = await count_rows(session, lists)
+    time = col(Task.created_at)
+    tally = await _tally(session, caller, project, lists, time, Settled(), *_COUNTED_UNSETTLED)
     return await page_of(
-        session, lists, order, count, newest_first=False, limit=limit, offset=offset
+        session,
+        Task,
+        lists,
+        (time, col(Task.code)),
+        tally,
+        newest_first=False,
+        limit=limit,
+        offset=offset,
     )
+
+
+async def _tally(
+    session: AsyncSession,
+    caller: Caller,
+    project: Project,
+    lists: Sequence[Select[tuple[Task]]],
+    time: Any,
+    span: Settled,
+    *counted: ColumnElement[bool],
+) -> Tally:
+    """How many rows the lists of a project have, by days.
+
+    Args:
+        session: any.
+        caller: who sees the project.
+        project: whose tasks.
+        lists: as `lists_of` gives them.
+        time: when they came, or were settled.
+        span: since and before when.
+        counted: which of the counts.
+    """
+    of_project, day = col(TaskDay.project_id) == project.id, col(TaskDay.day)
+    whole, edges = _days_of(span)
+    within = [of_project, *counted]
+    if whole.first is not None:
+        within.append(day >= whole.first)
+    if whole.last is not None:
+        within.append(day < whole.last)
+    days = await counted_by_day(session, TaskDay, counts_shared(TaskDay), *within)
+    if len(lists) > 1:
+        days += await counted_by_day(session, TaskDay, counts_own(TaskDay, caller), *within)
+        days += await rows_by_day(session, lists[2:], time)
+    for begin, end in edges:
+        rest = [one.where(time >= begin, time < end) for one in lists[:2]]
+        days[day_of(begin)] += await count_rows(session, rest)
+    return Tally(days)
+
+
+class _WholeDays(NamedTuple):
+    """Days by their numbers; None: no limit."""
+
+    first: int | None
+    last: int | None
+    """Not included."""
+
+
+def _days_of(span: Settled) -> tuple[_WholeDays, list[tuple[datetime, datetime]]]:
+    """The whole days of a span, and what it has of others: parts of one day each."""
+    since, before = span.since, span.before
+    last = None if before is None else day_of(before)
+    if since is None:
+        first = None
+    else:
+        first = day_of(since) if since == start_of(day_of(since)) else day_of(since) + 1
+    if since and before and first is not None and last is not None and first > last:
+        return _WholeDays(first, last), [(since, before)]
+    edges: list[tuple[datetime, datetime]] = []
+    if since is not None and first is not None:
+        edges.append((since, start_of(first)))
+    if before is not None and last is not None:
+        edges.append((start_of(last), before))
+    return _WholeDays(first, last), [(begin, end) for begin, end in edges if begin < end]
 
 
 async def count_unsettled(
     session: AsyncSession, caller: Caller, projects: Sequence[Project]
 ) -> Mapping[UUID, int]:
     """How many tasks of some projects are not done with, by the ids of those that have any."""
-    counts: Counter[UUID] = Counter()
+    counts = await _count_shared(session, projects, *_COUNTED_UNSETTLED)
     project_id = col(Task.project_id)
-    for one in await lists_of(session, caller, projects, _UNSETTLED):
+    for one in (await lists_of(session, caller, projects, _UNSETTLED))[1:]:
         query = one.with_only_columns(project_id, func.count()).group_by(project_id)
         for found, count in (await session.execute(query)).tuples():
             if found is not None:
@@ -119,33 +203,16 @@ async def count_unsettled(
     return counts
 
 
-async def count_public(
-    session: AsyncSession,
-    projects: Sequence[Project],
-    states: Collection[State],
-    *,
-    only_on_file: bool = False,
-) -> Mapping[UUID, int]:
-    """How many tasks of projects are in some states, but for private ones, as the database knows.
-
-    Args:
-        session: any.
-        projects: whose tasks.
-        states: in which they are.
-        only_on_file: leave out those that have data.
-
-    Returns:
-        By the ids of the projects that have any.
-    """
-    project_id, tasks = col(StateCount.project_id), func.sum(col(StateCount.tasks))
-    query = select(project_id, tasks).where(
-        project_id.in_([project.id for project in projects]),
-        col(StateCount.state).in_([state.value for state in states]),
+async def _count_shared(
+    session: AsyncSession, projects: Sequence[Project], *counted: ColumnElement[bool]
+) -> Counter[UUID]:
+    """How many tasks projects have that are nobody's alone, as the database knows."""
+    project_id = col(TaskDay.project_id)
+    query = select(project_id, func.sum(col(TaskDay.tasks))).where(
+        project_id.in_([project.id for project in projects]), counts_shared(TaskDay), *counted
     )
-    if only_on_file:
-        query = query.where(col(StateCount.is_on_file))
     rows = (await session.execute(query.group_by(project_id))).tuples()
-    return {id_: int(count) for id_, count in rows}
+    return Counter({id_: int(count) for id_, count in rows})
 
 
 @dataclass
@@ -162,7 +229,7 @@ async def waiting_in(
 ) -> Mapping[UUID, Waiting]:
     """The tasks that wait for a person, by the ids of those projects that have any."""
     found: defaultdict[UUID, Waiting] = defaultdict(Waiting)
-    counts = await count_public(session, projects, [State.IN_REVIEW])
+    counts = await _count_shared(session, projects, *_COUNTED_WAITING)
     # Written out, not bound: so that the index of those that wait is seen to be enough.
     waits = col(Task.state) == bindparam(
         None, State.IN_REVIEW, type_=StateColumn, literal_execute=True
@@ -195,57 +262,13 @@ async def lists_of(
     """The tasks of projects that the caller sees, in lists of which each has an index.
 
     Who sees a project sees all of its tasks but the private ones (`store/access.py`), which are
-    few: whether there are any is asked before they are looked for. They are the second list.
+    few: whether there are any is asked before they are looked for. The second list is of those
+    that are the caller's own, the third of the others.
     """
     of_them = col(Task.project_id).in_([project.id for project in projects])
-    of = (of_them, col(Task.deleted_at).is_(None))
-    lists = [select(Task).where(*of, *conditions, ~col(Task.is_private))]
+    of = select(Task).where(of_them, col(Task.deleted_at).is_(None), *conditions)
+    lists = [of.where(~col(Task.is_private))]
     private = exists().where(of_them, col(Task.is_private))
     if (await session.execute(select(private))).scalar_one():
-        theirs = sees_task(caller)
-        lists.append(select(Task).where(*of, *conditions, col(Task.is_private), theirs))
+        lists += private_lists(caller, of.where(col(Task.is_private)))
     return lists
-
-
-async def count_rows(session: AsyncSession, lists: Sequence[Select[tuple[Task]]]) -> int:
-    """How many rows some lists have."""
-    counts = [one.with_only_columns(func.count()) for one in lists]
-    return sum([(await session.execute(one)).scalar_one() for one in counts])
-
-
-async def page_of(
-    session: AsyncSession,
-    lists: Sequence[Select[tuple[Task]]],
-    order: tuple[Any, Any],
-    count: int,
-    *,
-    newest_first: bool,
-    limit: int,
-    offset: int,
-) -> Page:
-    """A page of some lists taken together.
-
-    Args:
-        session: any.
-        lists: no row is in two of them.
-        order: time and code, by which they are sorted.
-        count: how many rows they have.
-        newest_first: which end comes first.
-        limit: how many rows at most.
-        offset: how many rows are before them.
-    """
-    length = min(limit, count - offset)
-    if length <= 0:
-        return Page(count, [])
-    # A page in the second half is counted from the end: the last one costs what the first does.
-    is_from_end = offset > count // 2
-    skipped = count - offset - length if is_from_end else offset
-    falls = newest_first != is_from_end
-    keys = union_all(*(one.with_only_columns(*order) for one in lists)).subquery()
-    sort = [column.desc() if falls else column.asc() for column in keys.columns]
-    codes = select(keys.columns[1]).order_by(*sort).limit(length).offset(skipped)
-    found = (await session.execute(codes)).scalars().all()
-    rows = (await session.execute(select(Task).where(col(Task.code).in_(found)))).scalars()
-    by_code = {task.code: task for task in rows}
-    in_order = [by_code[code] for code in found if code in by_code]
-    return Page(count, in_order[::-1] if is_from_end else in_order)

@@ -19,7 +19,9 @@ from api.v1.examples import answer
 from api.v1.lists import base_of
 from store.database import database
 from store.errors import NotFoundError
-from store.project_tasks import Page, Settled, settled_tasks, unsettled_tasks
+from store.long_lists import ListPage
+from store.models import Task
+from store.project_tasks import Settled, settled_tasks, unsettled_tasks
 
 router = APIRouter(route_class=HumanLambdasRoute)
 
@@ -100,7 +102,7 @@ async def list_completed(
         page = await settled_tasks(
             session, caller, queue.project, wanted, limit=limit, offset=offset
         )
-        shown = await words.tasks_of(session, page.tasks, queue)
+        shown = await words.tasks_of(session, page.rows, queue)
     return _shown(request, page, shown, limit, offset)
 
 
@@ -124,18 +126,20 @@ async def list_pending(
     limit = min(limit, MOST)
     async with database().reading() as session:
         page = await unsettled_tasks(session, caller, queue.project, limit=limit, offset=offset)
-        shown = await words.tasks_of(session, page.tasks, queue)
+        shown = await words.tasks_of(session, page.rows, queue)
     return _shown(request, page, shown, limit, offset)
 
 
 def _shown(
-    request: Request, page: Page, tasks: list[words.QueueTask], limit: int, offset: int
+    request: Request, page: ListPage[Task], tasks: list[words.QueueTask], limit: int, offset: int
 ) -> words.QueueTasks:
     links = _neighbours(request, page, limit, offset)
     return words.QueueTasks(count=page.count, **links, tasks=tasks)
 
 
-def _neighbours(request: Request, page: Page, limit: int, offset: int) -> dict[str, str | None]:
+def _neighbours(
+    request: Request, page: ListPage[Task], limit: int, offset: int
+) -> dict[str, str | None]:
     """The whole addresses of the pages before and after, spelt as the client has spelt this one."""
     return {
         "next": _address(request, limit, offset + limit) if offset + limit < page.count else None,

@@ -100,11 +100,11 @@ async def list_documents(
 ) -> Envelope:
     """List the documents that were sent, the newest first."""
     async with database().reading() as session:
-        count, rows = await sent_files(session, caller, limit=limit, offset=offset)
-        owners = await words.owners_of(session, rows)
+        found = await sent_files(session, caller, limit=limit, offset=offset)
+        owners = await words.owners_of(session, found.rows)
     base = base_of(request)
-    shown = [words.document_of(base, row, owners[row.owner_id]) for row in rows]
-    page = words.Documents(count=count, limit=limit, offset=offset, documents=shown)
+    shown = [words.document_of(base, row, owners[row.owner_id]) for row in found.rows]
+    page = words.Documents(count=found.count, limit=limit, offset=offset, documents=shown)
     return Envelope(page.model_dump(mode="json"))
 
 

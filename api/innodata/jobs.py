@@ -256,7 +256,7 @@ async def list_jobs(
         page = await tasks_on_files(
             session, caller, states=states, project=type, limit=limit, offset=offset
         )
-        jobs = await words.jobs_of(session, page.tasks, base_of(request))
+        jobs = await words.jobs_of(session, page.rows, base_of(request))
     shown = words.Jobs(count=page.count, limit=limit, offset=offset, jobs=jobs)
     return Envelope(shown.model_dump(mode="json"))
 

@@ -4,11 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import select
 
 from store.database import database
-from store.models import StateCount, Task, TaskFigure
+from store.models import NOBODY, File, FileDay, Task, TaskDay, TaskFigure
 from store.states import State
 
 Counts = Mapping[tuple[Any, ...], Any]
@@ -37,30 +38,47 @@ def _figures(task: Task, at: datetime) -> list[float]:
     ]
 
 
-async def counted_anew() -> tuple[Counts, Counts]:
-    """The figures and the counts of states, of the rows of all tasks."""
+def _day(at: datetime) -> int:
+    return _hour(at) // 24
+
+
+def _owner(row: Task | File) -> UUID:
+    return row.owner_id if row.is_private and row.owner_id else NOBODY
+
+
+async def counted_anew() -> tuple[Counts, Counts, Counts]:
+    """The figures of hours, and the counts of tasks and of files a day, of all rows."""
     figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
-    states: Counter[tuple[Any, ...]] = Counter()
+    days: Counter[tuple[Any, ...]] = Counter()
+    files: Counter[tuple[Any, ...]] = Counter()
     async with database().reading() as session:
         tasks = (await session.execute(select(Task))).scalars().all()
+        for file in (await session.execute(select(File))).scalars():
+            if file.task_id is None:
+                of = (file.organization_id, file.is_private, _owner(file))
+                files[*of, _day(file.created_at)] += 1
     for task in tasks:
-        if task.project_id is None or task.is_private or task.deleted_at is not None:
+        if task.project_id is None or task.deleted_at is not None:
             continue
-        states[task.project_id, task.state.value, task.input_file_id is not None] += 1
         for moment, at in _happened(task):
-            if at is not None:
+            if at is not None and moment != "ended":
+                of = (task.project_id, task.is_private, _owner(task), moment, _day(at))
+                how = (task.input_file_id is not None, task.settled_at is not None)
+                days[*of, task.state.value, *how] += 1
+            if at is not None and not task.is_private:
                 rest = [0.0] * 7 if moment == "created" else _figures(task, at)
                 key = (task.project_id, moment, _hour(at))
                 figures[key] = [
                     round(a + b, 3) for a, b in zip(figures[key], [1, *rest], strict=True)
                 ]
-    return dict(figures), dict(states)
+    return dict(figures), dict(days), dict(files)
 
 
-async def counted_on() -> tuple[Counts, Counts]:
+async def counted_on() -> tuple[Counts, Counts, Counts]:
     """The same, as the triggers of the database have kept it."""
     figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
-    states: Counter[tuple[Any, ...]] = Counter()
+    days: Counter[tuple[Any, ...]] = Counter()
+    files: Counter[tuple[Any, ...]] = Counter()
     async with database().reading() as session:
         for one in (await session.execute(select(TaskFigure))).scalars():
             values = [
@@ -69,8 +87,11 @@ async def counted_on() -> tuple[Counts, Counts]:
             ]
             key = (one.project_id, one.moment, one.hour)
             figures[key] = [round(a + b, 3) for a, b in zip(figures[key], values, strict=True)]
-        for one in (await session.execute(select(StateCount))).scalars():
-            states[one.project_id, one.state, one.is_on_file] += one.tasks
+        for one in (await session.execute(select(TaskDay))).scalars():
+            of = (one.project_id, one.is_private, one.owner_id, one.moment, one.day)
+            days[*of, one.state, one.is_on_file, one.is_settled] += one.tasks
+        for one in (await session.execute(select(FileDay))).scalars():
+            files[one.organization_id, one.is_private, one.owner_id, one.day] += one.files
     # `-0.0`: what is left of sums that were taken out again.
     kept = {key: [value or 0.0 for value in values] for key, values in figures.items()}
-    return {key: values for key, values in kept.items() if any(values)}, dict(+states)
+    return {key: values for key, values in kept.items() if any(values)}, dict(+days), dict(+files)
