@@ -9,13 +9,13 @@ from prefect.artifacts import acreate_image_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed
 from pydantic import Field
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows import engine
-from flows.metrics import seconds_between
 from flows.plots import as_url, plot
+from store.aggregates import count_where, seconds_between, share_where
 from store.database import database
 from store.ids import now
 from store.models import Organization, Task
@@ -120,15 +120,16 @@ async def _day(session: AsyncSession, tasks: Select[tuple[Task]], start: datetim
     made = tasks.where(col(Task.created_at) >= start, col(Task.created_at) < until)
     ended = tasks.where(col(Task.finished_at) >= start, col(Task.finished_at) < until)
     is_completed = col(Task.state) == State.COMPLETED
+    is_audited = col(Task.is_correct).is_not(None)
     created = (await session.execute(made.with_only_columns(func.count()))).scalar_one()
     row = (
         await session.execute(
             ended.with_only_columns(
                 func.count(),
-                _count(is_completed),
-                _count(col(Task.state) == State.FAILED),
-                _share(col(Task.decided_by).is_(None), among=is_completed),
-                _share(col(Task.is_correct).is_(True), among=col(Task.is_correct).is_not(None)),
+                count_where(is_completed),
+                count_where(col(Task.state) == State.FAILED),
+                share_where(col(Task.decided_by).is_(None), among=is_completed),
+                share_where(col(Task.is_correct).is_(True), among=is_audited),
             )
         )
     ).one()
@@ -151,14 +152,6 @@ async def _day(session: AsyncSession, tasks: Select[tuple[Task]], start: datetim
         untouched=None if untouched is None else float(untouched),
         accuracy=None if accuracy is None else float(accuracy),
     )
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
-
-
-def _share(condition: ColumnElement[bool], *, among: ColumnElement[bool]) -> ColumnElement[float]:
-    return func.avg(case((and_(among, condition), 1.0), (among, 0.0)))
 
 
 def _row(day: Day) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, extract, func
+from sqlalchemy import ColumnElement, Select, and_, func
 from sqlmodel import col
 
 from store.access import Caller, visible
+from store.aggregates import count_where, seconds_between, share_where
 from store.database import database
 from store.finding import projects_of
 from store.models import Project, Task
@@ -117,11 +118,13 @@ async def person_metrics(
         project_id: only of this project.
     """
     ended = _within(col(Task.finished_at), since, until)
+    is_audited = col(Task.is_correct).is_not(None)
     columns = {
         "actor": col(Task.decided_by),
         "decided": func.count(),
         "handling_seconds": func.avg(col(Task.handling_seconds)),
-        **_audits(ended),
+        "audited": count_where(is_audited),
+        "accuracy": share_where(col(Task.is_correct).is_(True), among=is_audited),
     }
     query = _of_project(caller, project_id).where(ended, col(Task.decided_by).is_not(None))
     sums = query.with_only_columns(*(value.label(name) for name, value in columns.items()))
@@ -163,7 +166,7 @@ async def day_metrics(
     sums = query.with_only_columns(
         day,
         func.count(),
-        _count(untouched),
+        count_where(untouched),
         func.avg(seconds_between(Task.created_at, Task.finished_at)),
     )
     async with database().reading() as session:
@@ -232,12 +235,6 @@ def _of_project(caller: Caller, project_id: UUID | None) -> Select[tuple[Task]]:
     return query if project_id is None else query.where(col(Task.project_id) == project_id)
 
 
-def _audits(ended: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
-    judged = and_(ended, col(Task.is_correct).is_not(None))
-    right = case((judged, case((_right(), 1.0), else_=0.0)))
-    return {"audited": _count(judged), "accuracy": func.avg(right)}
-
-
 def _mean(value: Any) -> float | None:
     """What an aggregate gave: PostgreSQL gives decimals."""
     return None if value is None else float(value)
@@ -245,16 +242,3 @@ def _mean(value: Any) -> float | None:
 
 def _within(column: Any, since: datetime, until: datetime) -> ColumnElement[bool]:
     return and_(column >= since, column < until)
-
-
-def _count(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.sum(case((condition, 1), else_=0))
-
-
-def _right() -> ColumnElement[bool]:
-    return col(Task.is_correct).is_(True)
-
-
-def seconds_between(begin: Any, end: Any) -> ColumnElement[Any]:
-    """From one column to another."""
-    return extract("epoch", end) - extract("epoch", begin)

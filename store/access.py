@@ -5,7 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Select, String, and_, cast, exists, false, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -215,26 +227,30 @@ def private_lists(caller: Caller, private: Select[tuple[Task]]) -> tuple[Select[
     """
     if _is_operator(caller):
         return (private,)
-    shared = col(Task.id).in_(_collaborations(caller))
-    return _own_and_shared(caller, private, Task.owner_id, shared)
-
-
-def private_file_lists(
-    caller: Caller, private: Select[tuple[File]]
-) -> tuple[Select[tuple[File]], ...]:
-    """The private files that were sent, likewise."""
-    if _is_operator(caller):
-        return (private,)
-    shared = col(File.id).in_(_inputs(caller))
-    return _own_and_shared(caller, private, File.owner_id, shared)
-
-
-def _own_and_shared(
-    caller: Caller, private: Select[tuple[Owned]], owner_id: Any, shared: ColumnElement[bool]
-) -> tuple[Select[tuple[Owned]], ...]:
-    owner = col(owner_id)
+    owner, shared = col(Task.owner_id), col(Task.id).in_(_collaborations(caller))
     others = owner.is_distinct_from(caller.owner_id)
     return private.where(owner == caller.owner_id), private.where(others, shared)
+
+
+def private_file_lists(caller: Caller) -> tuple[Select[tuple[File]], ...]:
+    """The private files that were sent to its organization and that a caller sees, likewise."""
+    private = select(File).where(
+        col(File.organization_id) == caller.organization_id,
+        col(File.task_id).is_(None),
+        col(File.is_private),
+    )
+    if _is_operator(caller):
+        return (private,)
+    # These are found by their ids: by an index of the rest all files would be looked through.
+    of, made_by = (func.coalesce(col(one), NOBODY) for one in (File.organization_id, File.task_id))
+    shared = select(File).where(
+        col(File.id).in_(_inputs(caller)),
+        of == caller.organization_id,
+        made_by == NOBODY,
+        col(File.is_private),
+        col(File.owner_id).is_distinct_from(caller.owner_id),
+    )
+    return private.where(col(File.owner_id) == caller.owner_id), shared
 
 
 def counts_shared(kind: type[TaskDay] | type[FileDay]) -> ColumnElement[bool]:
@@ -245,7 +261,7 @@ def counts_shared(kind: type[TaskDay] | type[FileDay]) -> ColumnElement[bool]:
 def counts_own(kind: type[TaskDay] | type[FileDay], caller: Caller) -> ColumnElement[bool]:
     """Whether what is counted in a row is private, and the caller's own."""
     if _is_operator(caller):
-        return col(kind.is_private)
+        return col(kind.is_private).is_(True)
     return and_(col(kind.is_private), col(kind.owner_id) == caller.owner_id)
 
 

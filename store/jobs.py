@@ -86,7 +86,7 @@ async def sent_files(
     sent = select(File).where(
         col(File.organization_id) == caller.organization_id, col(File.task_id).is_(None)
     )
-    private = private_file_lists(caller, sent.where(col(File.is_private)))
+    private = private_file_lists(caller)
     of_them = col(FileDay.organization_id) == caller.organization_id
     tally = Tally(
         await counted_by_day(session, FileDay, of_them, counts_shared(FileDay))

@@ -17,9 +17,10 @@ from sqlalchemy import ColumnElement, Select, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
-from store.models import FileDay, TaskDay
+from store.models import FileDay, PersonDay, TaskDay
 
 Row = TypeVar("Row", bound=SQLModel)
+Counted = TaskDay | FileDay | PersonDay
 
 _DAY: Final = timedelta(days=1)
 _ALL_TIME: Final = timedelta(days=100_000)
@@ -87,12 +88,12 @@ class ListPage(Generic[Row]):
 
 
 async def counted_by_day(
-    session: AsyncSession, kind: type[TaskDay] | type[FileDay], *conditions: ColumnElement[bool]
+    session: AsyncSession, kind: type[Counted], *conditions: ColumnElement[bool]
 ) -> Counter[int]:
     """What the database has counted, by the numbers of days."""
-    counted = col(TaskDay.tasks) if kind is TaskDay else col(FileDay.files)
-    query = select(col(kind.day), func.sum(counted)).where(*conditions).group_by(col(kind.day))
-    return Counter({day: int(sum_) for day, sum_ in (await session.execute(query)).tuples()})
+    query = select(col(kind.day), func.sum(col(kind.counted))).where(*conditions)
+    by_day = query.group_by(col(kind.day))
+    return Counter({day: int(sum_) for day, sum_ in (await session.execute(by_day)).tuples()})
 
 
 async def rows_by_day(
@@ -152,10 +153,11 @@ async def page_of(
     falls = newest_first != is_from_end
     time, key = order
     within = [one.where(time >= where.begin, time < where.end) for one in lists]
-    keys = union_all(*(one.with_only_columns(*order) for one in within)).subquery()
-    sort = [column.desc() if falls else column.asc() for column in keys.columns]
-    named = select(keys.columns[1]).order_by(*sort).limit(length).offset(max(skipped, 0))
-    found = (await session.execute(named)).scalars().all()
+    # No query around it, so that SQLite merges the lists in the order of their indexes.
+    keys = union_all(*(one.with_only_columns(*order) for one in within))
+    sort = [column.desc() if falls else column.asc() for column in keys.selected_columns]
+    named = keys.order_by(*sort).limit(length).offset(max(skipped, 0))
+    found = (await session.execute(named)).scalars(1).all()
     rows = (await session.execute(select(kind).where(key.in_(found)))).scalars()
     by_key = {getattr(row, key.key): row for row in rows}
     in_order = [by_key[one] for one in found if one in by_key]

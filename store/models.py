@@ -166,7 +166,10 @@ class Folder(SQLModel, table=True):
 class Upload(SQLModel, table=True):
     """Files that were sent together; each is the input of a task of its own."""
 
-    __table_args__ = (Index("ix_upload_project", "project_id", "created_at", "code"),)
+    __table_args__ = (
+        Index("ix_upload_project", "project_id", "created_at", "code"),
+        Index("ix_upload_folder", "project_id", "folder", "created_at", "code"),
+    )
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
     code: str = columns.made(new_code, unique=True)
@@ -247,7 +250,7 @@ class TaskDay(SQLModel, table=True):
     """Whether they have a file; else they have data."""
     is_settled: bool = Field(primary_key=True)
     slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    tasks: int
+    counted: int
 
 
 class FileDay(SQLModel, table=True):
@@ -262,7 +265,24 @@ class FileDay(SQLModel, table=True):
     day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     """Whole days since 1970, UTC."""
     slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    files: int
+    counted: int
+
+
+class PersonDay(SQLModel, table=True):
+    """How many tasks on which somebody decided were settled on a day; private ones do not count.
+
+    Kept likewise, but in no slots: a row of which nothing is left has to go, since it tells of
+    somebody. Who decides on tasks at once as one and the same is seldom.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    actor: str = Field(primary_key=True)
+    """Who decided last."""
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Whole days since 1970, UTC."""
+    counted: int
 
 
 def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
@@ -272,6 +292,8 @@ def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
 
 SENT: Final = ("organization_id", "created_at", "id", "owner_id", "is_private", "task_id")
 ONLY_SENT: Final = _where("task_id IS NULL")
+OWN_SENT: Final = ("owner_id", "created_at", "id", "organization_id", "is_private", "task_id")
+ONLY_OWN: Final = _where("task_id IS NULL AND is_private = 1", "task_id IS NULL AND is_private")
 
 
 class File(SQLModel, table=True):
@@ -281,6 +303,7 @@ class File(SQLModel, table=True):
         UniqueConstraint("task_id", "role", "name"),
         # What was sent: counted, and found far down its list, in the index alone.
         Index("ix_file_sent", *SENT, **ONLY_SENT),
+        Index("ix_file_own", *OWN_SENT, **ONLY_OWN),
     )
 
     id: str = columns.made(lambda: f"file_{new_code()}", primary_key=True)
@@ -376,6 +399,11 @@ class Task(SQLModel, table=True):
         # Who is next: small, since it has those alone that wait for a person.
         Index("ix_task_turn", "organization_id", *TURN, **WAITING_ONLY),
         Index("ix_task_turn_in_project", "organization_id", "project_id", *TURN, **WAITING_ONLY),
+        Index(
+            "ix_task_turn_held",
+            *("organization_id", "project_id", "claimed_by", *TURN),
+            **_where("state = 'in_review' AND claimed_by IS NOT NULL"),
+        ),
         # How many are in each state: the last two are there for the reason above.
         Index("ix_task_counted", *COUNTED, **SHARED),
         Index("ix_task_counted_private", *COUNTED, "owner_id", "id", **UNSHARED),

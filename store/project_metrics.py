@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, extract, func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller
+from store.aggregates import count_where, seconds_between
 from store.models import Project, Task, TaskFigure
 from store.project_tasks import lists_of
 from store.states import State
@@ -193,17 +194,7 @@ async def sums_since(
     return found
 
 
-_KEPT: Final = (
-    TaskFigure.tasks,
-    TaskFigure.completed,
-    TaskFigure.untouched,
-    TaskFigure.decided,
-    TaskFigure.handling_seconds,
-    TaskFigure.turnaround_seconds,
-    TaskFigure.audited,
-    TaskFigure.correct,
-)
-"""In the order of `Sums`."""
+_KEPT: Final = tuple(getattr(TaskFigure, one.name) for one in fields(Sums))
 
 
 def _sums_of_rows(at: Any) -> list[Any]:
@@ -212,18 +203,14 @@ def _sums_of_rows(at: Any) -> list[Any]:
     is_completed = col(Task.state) == State.COMPLETED
     return [
         func.count(),
-        _count(is_completed),
-        _count(and_(is_completed, ~is_decided)),
-        _count(is_decided),
+        count_where(is_completed),
+        count_where(and_(is_completed, ~is_decided)),
+        count_where(is_decided),
         func.sum(case((is_decided, col(Task.handling_seconds)), else_=0)),
-        func.sum(extract("epoch", at) - extract("epoch", col(Task.created_at))),
-        _count(col(Task.is_correct).is_not(None)),
-        _count(col(Task.is_correct).is_(True)),
+        func.sum(seconds_between(Task.created_at, at)),
+        count_where(col(Task.is_correct).is_not(None)),
+        count_where(col(Task.is_correct).is_(True)),
     ]
-
-
-def _count(condition: ColumnElement[bool]) -> Any:
-    return func.sum(case((condition, 1), else_=0))
 
 
 def _hour(at: datetime) -> int:

@@ -27,7 +27,7 @@ from store.long_lists import (
     rows_by_day,
     start_of,
 )
-from store.models import Project, Task, TaskDay
+from store.models import PersonDay, Project, Task, TaskDay
 from store.states import State
 
 
@@ -41,11 +41,6 @@ class Settled:
     decided_by: str | None = None
     source: str | None = None
     is_correct: bool | None = None
-
-    @property
-    def is_of_time_alone(self) -> bool:
-        """Whether nothing is asked of them but when they were settled."""
-        return (self.decided_by, self.source, self.is_correct) == (None, None, None)
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
@@ -90,16 +85,17 @@ async def settled_tasks(
         offset: how many rows are before them.
     """
     lists = await lists_of(session, caller, [project], *wanted.conditions)
-    if wanted.is_of_time_alone:
-        settled = col(TaskDay.moment) == "settled"
-        tally = await _tally(session, caller, project, lists, col(Task.settled_at), wanted, settled)
-    else:
+    time = col(Task.settled_at)
+    if wanted.source is not None or wanted.is_correct is not None:
         tally = Tally.of(await count_rows(session, lists))
+    else:
+        kept = _settled_kept(caller, project, wanted.decided_by)
+        tally = await _tally(session, lists, time, kept, wanted.since, wanted.before)
     return await page_of(
         session,
         Task,
         lists,
-        (col(Task.settled_at), col(Task.code)),
+        (time, col(Task.code)),
         tally,
         newest_first=True,
         limit=limit,
@@ -113,53 +109,72 @@ async def unsettled_tasks(
     """A page of the tasks that are not done with, the oldest first; the arguments are as above."""
     lists = await lists_of(session, caller, [project], _UNSETTLED)
     time = col(Task.created_at)
-    tally = await _tally(session, caller, project, lists, time, Settled(), *_COUNTED_UNSETTLED)
+    kept = _tasks_kept(caller, project, *_COUNTED_UNSETTLED)
     return await page_of(
         session,
         Task,
         lists,
         (time, col(Task.code)),
-        tally,
+        await _tally(session, lists, time, kept),
         newest_first=False,
         limit=limit,
         offset=offset,
     )
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What the database keeps count of."""
+
+    kind: type[TaskDay] | type[PersonDay]
+    conditions: Sequence[ColumnElement[bool]]
+
+
+def _settled_kept(caller: Caller, project: Project, decided_by: str | None) -> list[_Kept]:
+    """The counts of those tasks that are done with, list by list."""
+    if decided_by is None:
+        return _tasks_kept(caller, project, col(TaskDay.moment) == "settled")
+    of = (col(PersonDay.project_id) == project.id, col(PersonDay.actor) == decided_by)
+    return [_Kept(PersonDay, of)]
+
+
+def _tasks_kept(caller: Caller, project: Project, *which: ColumnElement[bool]) -> list[_Kept]:
+    of = (col(TaskDay.project_id) == project.id, *which)
+    return [
+        _Kept(TaskDay, (*of, one)) for one in (counts_shared(TaskDay), counts_own(TaskDay, caller))
+    ]
+
+
 async def _tally(
     session: AsyncSession,
-    caller: Caller,
-    project: Project,
     lists: Sequence[Select[tuple[Task]]],
     time: Any,
-    span: Settled,
-    *counted: ColumnElement[bool],
+    kept: Sequence[_Kept],
+    since: datetime | None = None,
+    before: datetime | None = None,
 ) -> Tally:
     """How many rows the lists of a project have, by days.
 
     Args:
         session: any.
-        caller: who sees the project.
-        project: whose tasks.
         lists: as `lists_of` gives them.
         time: when they came, or were settled.
-        span: since and before when.
-        counted: which of the counts.
+        kept: the counts of the first lists; the others are counted here.
+        since: the lists have no earlier ones.
+        before: the lists have earlier ones alone.
     """
-    of_project, day = col(TaskDay.project_id) == project.id, col(TaskDay.day)
-    whole, edges = _days_of(span)
-    within = [of_project, *counted]
-    if whole.first is not None:
-        within.append(day >= whole.first)
-    if whole.last is not None:
-        within.append(day < whole.last)
-    days = await counted_by_day(session, TaskDay, counts_shared(TaskDay), *within)
-    if len(lists) > 1:
-        days += await counted_by_day(session, TaskDay, counts_own(TaskDay, caller), *within)
-        days += await rows_by_day(session, lists[2:], time)
-    for begin, end in edges:
-        rest = [one.where(time >= begin, time < end) for one in lists[:2]]
-        days[day_of(begin)] += await count_rows(session, rest)
+    whole, edges = _days_of(since, before)
+    days = await rows_by_day(session, lists[len(kept) :], time)
+    for one, count in zip(lists, kept, strict=False):
+        within = list(count.conditions)
+        if whole.first is not None:
+            within.append(col(count.kind.day) >= whole.first)
+        if whole.last is not None:
+            within.append(col(count.kind.day) < whole.last)
+        days += await counted_by_day(session, count.kind, *within)
+        for begin, end in edges:
+            rest = one.where(time >= begin, time < end)
+            days[day_of(begin)] += await count_rows(session, [rest])
     return Tally(days)
 
 
@@ -171,9 +186,10 @@ class _WholeDays(NamedTuple):
     """Not included."""
 
 
-def _days_of(span: Settled) -> tuple[_WholeDays, list[tuple[datetime, datetime]]]:
+def _days_of(
+    since: datetime | None, before: datetime | None
+) -> tuple[_WholeDays, list[tuple[datetime, datetime]]]:
     """The whole days of a span, and what it has of others: parts of one day each."""
-    since, before = span.since, span.before
     last = None if before is None else day_of(before)
     if since is None:
         first = None
@@ -208,7 +224,7 @@ async def _count_shared(
 ) -> Counter[UUID]:
     """How many tasks projects have that are nobody's alone, as the database knows."""
     project_id = col(TaskDay.project_id)
-    query = select(project_id, func.sum(col(TaskDay.tasks))).where(
+    query = select(project_id, func.sum(col(TaskDay.counted))).where(
         project_id.in_([project.id for project in projects]), counts_shared(TaskDay), *counted
     )
     rows = (await session.execute(query.group_by(project_id))).tuples()

@@ -42,6 +42,8 @@ class Counter:
     """Of a row, by what it is called in SQL."""
     watched_once: tuple[tuple[str, str], ...] = ()
     """Of these, which matter only where something is true of the new row."""
+    is_exact: bool = False
+    """One row a key, without slots, and none of what is no more: where a key tells of somebody."""
     trigger: str = ""
     """What its triggers are called, where not as the table."""
     function: str = ""
@@ -53,7 +55,8 @@ class Counter:
             groups = [one for one in part.key if not one.startswith("'")]
             op.execute(
                 f"INSERT INTO {self.table} ({self._columns})"  # noqa: S608  # our own words
-                f" SELECT {', '.join(part.key)}, 0, {', '.join(f'sum({one})' for one in part.sums)}"
+                f" SELECT {', '.join(part.key)}{'' if self.is_exact else ', 0'},"
+                f" {', '.join(f'sum({one})' for one in part.sums)}"
                 f" FROM {self.of} WHERE {part.is_there} GROUP BY {', '.join(groups)}"
             )
         for statement in self._of_sqlite() if _is_sqlite() else self._of_postgresql():
@@ -78,21 +81,36 @@ class Counter:
         return self.function or f"keep_{self.table}"
 
     @property
+    def unique(self) -> tuple[str, ...]:
+        """The primary key."""
+        return self.key if self.is_exact else (*self.key, "slot")
+
+    @property
     def _columns(self) -> str:
-        return ", ".join((*self.key, "slot", *self.sums))
+        return ", ".join((*self.unique, *self.sums))
 
     def _added(self, row: str, slot: str) -> str:
         """Statements that add a row to the counter, or take the old one out."""
         sign = "-" if row == "OLD" else "+"
-        conflict = ", ".join((*self.key, "slot"))
+        conflict = ", ".join(self.unique)
+        slots = "" if self.is_exact else f", {slot}"
         changes = ", ".join(f"{one} = {self.table}.{one} + excluded.{one}" for one in self.sums)
         return " ".join(
             f"INSERT INTO {self.table} ({self._columns})"  # our own words
-            f" SELECT {', '.join(part.key)}, {slot},"
+            f" SELECT {', '.join(part.key)}{slots},"
             f" {', '.join(f'{sign} ({one})' for one in part.sums)} WHERE {part.is_there}"
-            f" ON CONFLICT ({conflict}) DO UPDATE SET {changes};"
+            f" ON CONFLICT ({conflict}) DO UPDATE SET {changes};{self._emptied(row, part)}"
             for part in self.parts(row)
         )
+
+    def _emptied(self, row: str, part: Part) -> str:
+        if not self.is_exact or row == "NEW":
+            return ""
+        keys = " AND ".join(
+            f"{name} = {value}" for name, value in zip(self.key, part.key, strict=True)
+        )
+        is_empty = " AND ".join(f"{name} = 0" for name in self.sums)
+        return f" DELETE FROM {self.table} WHERE {keys} AND {is_empty};"  # noqa: S608  # our own words
 
     def _of_sqlite(self) -> list[str]:
         once = dict(self.watched_once)

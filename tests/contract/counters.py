@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlmodel import select
 
 from store.database import database
-from store.models import NOBODY, File, FileDay, Task, TaskDay, TaskFigure
+from store.models import NOBODY, File, FileDay, PersonDay, Task, TaskDay, TaskFigure
 from store.states import State
 
 Counts = Mapping[tuple[Any, ...], Any]
@@ -46,11 +46,12 @@ def _owner(row: Task | File) -> UUID:
     return row.owner_id if row.is_private and row.owner_id else NOBODY
 
 
-async def counted_anew() -> tuple[Counts, Counts, Counts]:
-    """The figures of hours, and the counts of tasks and of files a day, of all rows."""
+async def counted_anew() -> tuple[Counts, ...]:
+    """The figures of hours, and the counts of tasks, of files and of decisions a day, of all."""
     figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
     days: Counter[tuple[Any, ...]] = Counter()
     files: Counter[tuple[Any, ...]] = Counter()
+    people: Counter[tuple[Any, ...]] = Counter()
     async with database().reading() as session:
         tasks = (await session.execute(select(Task))).scalars().all()
         for file in (await session.execute(select(File))).scalars():
@@ -60,6 +61,8 @@ async def counted_anew() -> tuple[Counts, Counts, Counts]:
     for task in tasks:
         if task.project_id is None or task.deleted_at is not None:
             continue
+        if task.settled_at and task.decided_by and not task.is_private:
+            people[task.project_id, task.decided_by, _day(task.settled_at)] += 1
         for moment, at in _happened(task):
             if at is not None and moment != "ended":
                 of = (task.project_id, task.is_private, _owner(task), moment, _day(at))
@@ -71,14 +74,15 @@ async def counted_anew() -> tuple[Counts, Counts, Counts]:
                 figures[key] = [
                     round(a + b, 3) for a, b in zip(figures[key], [1, *rest], strict=True)
                 ]
-    return dict(figures), dict(days), dict(files)
+    return dict(figures), dict(days), dict(files), dict(people)
 
 
-async def counted_on() -> tuple[Counts, Counts, Counts]:
+async def counted_on() -> tuple[Counts, ...]:
     """The same, as the triggers of the database have kept it."""
     figures: defaultdict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0.0] * 8)
     days: Counter[tuple[Any, ...]] = Counter()
     files: Counter[tuple[Any, ...]] = Counter()
+    people: Counter[tuple[Any, ...]] = Counter()
     async with database().reading() as session:
         for one in (await session.execute(select(TaskFigure))).scalars():
             values = [
@@ -89,9 +93,12 @@ async def counted_on() -> tuple[Counts, Counts, Counts]:
             figures[key] = [round(a + b, 3) for a, b in zip(figures[key], values, strict=True)]
         for one in (await session.execute(select(TaskDay))).scalars():
             of = (one.project_id, one.is_private, one.owner_id, one.moment, one.day)
-            days[*of, one.state, one.is_on_file, one.is_settled] += one.tasks
+            days[*of, one.state, one.is_on_file, one.is_settled] += one.counted
         for one in (await session.execute(select(FileDay))).scalars():
-            files[one.organization_id, one.is_private, one.owner_id, one.day] += one.files
+            files[one.organization_id, one.is_private, one.owner_id, one.day] += one.counted
+        for one in (await session.execute(select(PersonDay))).scalars():
+            people[one.project_id, one.actor, one.day] += one.counted
     # `-0.0`: what is left of sums that were taken out again.
     kept = {key: [value or 0.0 for value in values] for key, values in figures.items()}
-    return {key: values for key, values in kept.items() if any(values)}, dict(+days), dict(+files)
+    shown = {key: values for key, values in kept.items() if any(values)}
+    return shown, dict(+days), dict(+files), dict(people)  # of people no row may be of none

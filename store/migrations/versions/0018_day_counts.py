@@ -1,4 +1,4 @@
-"""How many tasks came and were settled on each day, and how many files were sent.
+"""How many tasks came and were settled on each day, how many files were sent, and their indexes.
 
 In the place of the counts of 0012 and of the states of 0017, which say no more than their sums.
 """
@@ -56,7 +56,7 @@ _TASKS = Counter(
         *("project_id", "is_private", "owner_id", "moment", "day"),
         *("state", "is_on_file", "is_settled"),
     ),
-    sums=("tasks",),
+    sums=("counted",),
     watched=(
         *("project_id", "is_private", "owner_id", "created_at", "settled_at"),
         *("state", "input_file_id", "deleted_at"),
@@ -67,10 +67,36 @@ _FILES = Counter(
     "fileday",
     of="file",
     key=("organization_id", "is_private", "owner_id", "day"),
-    sums=("files",),
+    sums=("counted",),
     watched=("organization_id", "is_private", "owner_id", "created_at", "task_id"),
     parts=_of_file,
 )
+
+
+_PEOPLE = Counter(
+    "personday",
+    of="task",
+    key=("project_id", "actor", "day"),
+    sums=("counted",),
+    watched=("project_id", "decided_by", "settled_at", "deleted_at", "is_private"),
+    parts=lambda row: [
+        Part(
+            [f"{row}.project_id", f"{row}.decided_by", f"{epoch(f'{row}.settled_at')} / {_DAY}"],
+            ["1"],
+            f"{_is_shared(row)} AND {row}.settled_at IS NOT NULL AND {row}.decided_by IS NOT NULL",
+        )
+    ],
+    is_exact=True,
+)
+
+_TURN = (
+    sa.text("priority DESC"),
+    sa.text("(due_at IS NULL)"),
+    sa.text("due_at"),
+    sa.text("created_at"),
+)
+_HELD = "state = 'in_review' AND claimed_by IS NOT NULL"
+_OWN = "task_id IS NULL AND is_private"
 
 
 def _is_shared(row: str) -> str:
@@ -121,9 +147,9 @@ def upgrade() -> None:
         sa.Column("is_on_file", sa.Boolean(), nullable=False),
         sa.Column("is_settled", sa.Boolean(), nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
-        sa.Column("tasks", sa.Integer(), nullable=False),
+        sa.Column("counted", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"]),
-        sa.PrimaryKeyConstraint(*_TASKS.key, "slot"),
+        sa.PrimaryKeyConstraint(*_TASKS.unique),
         sqlite_with_rowid=False,  # a list is counted in one stretch
     )
     op.create_table(
@@ -133,19 +159,47 @@ def upgrade() -> None:
         sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
-        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("counted", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["organization_id"], ["organization.id"]),
-        sa.PrimaryKeyConstraint(*_FILES.key, "slot"),
+        sa.PrimaryKeyConstraint(*_FILES.unique),
         sqlite_with_rowid=False,
     )
-    _TASKS.keep()
-    _FILES.keep()
+    op.create_table(
+        "personday",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("counted", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["project_id"], ["project.id"]),
+        sa.PrimaryKeyConstraint(*_PEOPLE.unique),
+        sqlite_with_rowid=False,
+    )
+    for counter in (_TASKS, _FILES, _PEOPLE):
+        counter.keep()
+    op.create_index("ix_upload_folder", "upload", ["project_id", "folder", "created_at", "code"])
+    op.create_index(
+        "ix_file_own",
+        "file",
+        ["owner_id", "created_at", "id", "organization_id", "is_private", "task_id"],
+        sqlite_where=sa.text(f"{_OWN} = 1"),
+        postgresql_where=sa.text(_OWN),
+    )
+    op.create_index(
+        "ix_task_turn_held",
+        "task",
+        ["organization_id", "project_id", "claimed_by", *_TURN],
+        sqlite_where=sa.text(_HELD),
+        postgresql_where=sa.text(_HELD),
+    )
 
 
 def downgrade() -> None:
     """Go back."""
-    _FILES.drop()
-    _TASKS.drop()
+    op.drop_index("ix_task_turn_held", table_name="task")
+    op.drop_index("ix_file_own", table_name="file")
+    op.drop_index("ix_upload_folder", table_name="upload")
+    for counter in (_PEOPLE, _FILES, _TASKS):
+        counter.drop()
     op.create_table(
         "settledcount",
         sa.Column("project_id", sa.Uuid(), nullable=False),

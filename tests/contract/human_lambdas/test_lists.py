@@ -177,7 +177,7 @@ async def test_what_is_on_a_page_is_read_off_an_index_alone(joe: Desk) -> None:
 
         connection = (await session.connection()).sync_connection
         event.listen(connection, "before_cursor_execute", note)
-        wanted = Settled(decided_by="joe@example.com")
+        wanted = Settled(source="api")
         await settled_tasks(session, caller, project, wanted, limit=1, offset=1)
         await unsettled_tasks(session, caller, project, limit=1, offset=0)
         event.remove(connection, "before_cursor_execute", note)
