@@ -18,7 +18,7 @@ from flows.form import (
 from flows.review import wait_out
 from flows.task_run import PREFECT_UI, TaskRun
 from flows.verbs import ARRANGE, arrange, complete, discard, field_key, report
-from operations.validate_fields import PERSON
+from operations.validate_fields import BY_PEOPLE
 from store.access import Caller
 from store.blocks import faults_of
 from store.database import TROUBLE, database
@@ -238,7 +238,7 @@ async def _reason_in_values(run: TaskRun, project: ProjectFile) -> str:
     empty = [
         number
         for number, fields in values.items()
-        if fields and not any(value.text or value.method == PERSON for value in fields.values())
+        if fields and not any(value.text or value.method in BY_PEOPLE for value in fields.values())
     ]
     unsure = [key for key, value in named.items() if value.needs_confirmation]
     if project.when_review is WhenReview.NEVER:

@@ -95,6 +95,7 @@ async def read(run: TaskRun) -> ReadPagesResult:
                 method=page.method,
                 confidence=page.confidence,
                 image_blob=run.blob(f"read/{page.image_file}"),
+                detail_blob=run.blob(f"read/{page.detail_file}") if page.detail_file else "",
                 words_blob=run.blob(f"read/{page.words_file}"),
             )
             for page in pages.pages

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from math import prod
@@ -13,11 +14,16 @@ from operations.tools.rows import CELL_MARK, missing, with_rows
 from operations.tools.value_types import NOT_A, fault_of, plain_value, read_as
 from operations.tools.values import MAX_CHARACTERS, Reading, plain_digits, visible_text
 from store.errors import InputError, LimitExceededError
-from store.fields import ITEM, ROWS, FieldType, FieldValue
+from store.fields import ITEM, ROWS, Box, FieldType, FieldValue
 from store.project_fields import ColumnPart, FieldPart, FieldRules, SumPart, ValuePart, columns_of
 
 PERSON = "person"
 """The method of values that somebody typed or confirmed."""
+
+PICKED = "picked"
+"""The method of values that somebody took from a page."""
+
+BY_PEOPLE = frozenset({PERSON, PICKED})
 
 PATTERN_SECONDS = 1.0
 """How long a pattern of a project may take on one value."""
@@ -29,6 +35,16 @@ MAX_ROWS_CHARACTERS = 1_000_000
 """Of a table or list that is typed as text."""
 
 _NUMERIC = frozenset({FieldType.NUMBER, FieldType.MONEY})
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A value that somebody took from a page, by pointing at it."""
+
+    text: str
+    page_number: int
+    """1-based."""
+    box: Box
 
 
 def check(rules: FieldRules, fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
@@ -106,14 +122,16 @@ def typed(part: FieldPart, value: Any, before: FieldValue | None = None) -> Fiel
         part: the field.
         before: what it was. What stays the same, a cell of a table too, keeps its place on the
             page and who found it.
-        value: text, a number, true or false, or None for no value. Of a list: a list of them, or
-            text with one a line. Of a table: a list of objects with a value for each column, or
-            text with a row a line and `|` between its cells. What cannot be read as the type of
-            the field has its text and no value, and `check` says so.
+        value: text, a number, true or false, something picked, or None for no value. Of a list: a
+            list of them, or text with one a line. Of a table: a list of objects with a value for
+            each column, or text with a row a line and `|` between its cells. What cannot be read
+            as the type of the field has its text and no value, and `check` says so.
 
     Raises:
         InputError: it is of another kind, too long, or names a column that is not there.
     """
+    if isinstance(value, Picked):
+        return _placed(typed(part, value.text, before), value)
     if before is not None and _says_the_same(value, before):
         return before
     if part.type not in ROWS:
@@ -130,6 +148,13 @@ def typed(part: FieldPart, value: Any, before: FieldValue | None = None) -> Fiel
     if before is not None and kept and kept == before.rows:
         return before
     return with_rows(part, kept, PERSON).model_copy(update={"confidence": 1.0})
+
+
+def _placed(value: FieldValue, picked: Picked) -> FieldValue:
+    if not value.text:
+        return value
+    found = {"page_number": picked.page_number, "box": picked.box, "method": PICKED}
+    return value.model_copy(update={**found, "confidence": 1.0})
 
 
 def _typed_value(part: ValuePart, value: Any, path: str) -> dict[str, Any]:
@@ -200,6 +225,8 @@ def _typed_rows(
 
 
 def _typed_cell(column: ValuePart, value: Any, path: str, old: FieldValue | None) -> FieldValue:
+    if isinstance(value, Picked):
+        return _placed(_typed_cell(column, value.text, path, old), value)
     if old is not None and _says_the_same(value, old):
         return old
     return missing(column).model_copy(update=_typed_value(column, value, path))
@@ -410,6 +437,6 @@ def _amounts(values: Sequence[FieldValue]) -> list[Decimal]:
 def _is_unsure(part: FieldPart, value: FieldValue) -> bool:
     return (
         value.value is not None
-        and value.method != PERSON
+        and value.method not in BY_PEOPLE
         and value.confidence < part.confidence_threshold
     )

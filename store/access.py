@@ -99,15 +99,19 @@ class Caller:
         """To whom belongs what it makes: the person, or else the key."""
         return self.user_id or self.key_id
 
+    def may(self, scope: str) -> bool:
+        """Whether the key allows it."""
+        if scope not in SCOPES:
+            raise ValueError(f"no such scope: {scope}")
+        return scope in self.scopes or self.is_admin
+
     def require(self, scope: str) -> None:
         """Go on only if the key allows it.
 
         Raises:
             ForbiddenError: it does not; the details name the scope that is missing.
         """
-        if scope not in SCOPES:
-            raise ValueError(f"no such scope: {scope}")
-        if scope not in self.scopes and not self.is_admin:
+        if not self.may(scope):
             raise ForbiddenError(
                 f"The key does not allow this: the scope {scope} is missing.", scope=scope
             )

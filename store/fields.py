@@ -55,8 +55,8 @@ class FieldValue(BaseModel):
     box: Box | None = None
     """Where it stands on the page; None when it was typed or not found."""
     method: str = ""
-    """How it was found: `label`, `pattern`, `region`, `table`, `list` or
-    `template`; `person` when somebody typed or confirmed it."""
+    """How it was found: `label`, `pattern`, `region`, `table`, `list` or `template`; `person` when
+    somebody typed or confirmed it, `picked` when somebody took it from the page."""
     currency: str | None = None
     """Of money: its ISO 4217 code, where the page or the project tells."""
     rows: "list[dict[str, FieldValue]]" = []

@@ -330,13 +330,15 @@ class File(SQLModel, table=True):
     created_at: datetime = columns.time(index=True)
 
 
+LAST_DUE: Final = "'9999-12-31 23:59:59.999999+00'"
+"""Where a task has no due date: SQLite would put it first, PostgreSQL last."""
+
 TURN: Final = (
     text("priority DESC"),
-    text("(due_at IS NULL)"),  # SQLite puts none first, PostgreSQL last
-    "due_at",
-    "created_at",
+    text(f"coalesce(due_at, {LAST_DUE})"),
+    *("created_at", "code"),
 )
-"""Whose turn it is among the tasks that wait for a person."""
+"""Whose turn it is among the tasks that wait for a person, as `store/turn.py` asks for it."""
 
 
 def _kept(which: str) -> Mapping[str, Any]:
@@ -598,7 +600,17 @@ class Page(SQLModel, table=True):
     confidence: float
     """0..1, mean over the words."""
     image_blob: str
+    detail_blob: str = ""
+    """The page in gray and in more pixels, for who zooms in; empty: there is no more to see."""
     words_blob: str
+
+
+class Presence(SQLModel, table=True):
+    """Somebody who has the page of a task open; one that is not renewed is soon over."""
+
+    task_id: uuid.UUID = Field(primary_key=True, foreign_key="task.id", ondelete="CASCADE")
+    actor: str = Field(primary_key=True)
+    seen_at: datetime = columns.time(index=True)
 
 
 class ValueChange(SQLModel, table=True):

@@ -226,6 +226,8 @@ class Site:
     process: subprocess.Popen[bytes] | None = None
     invoice: Invoice = field(default_factory=draw_invoice)
     images: list[tuple[bytes, int, int]] = field(default_factory=list)
+    details: list[bytes] = field(default_factory=list)
+    """Of each page the image for who zooms in; none: there is no more to see."""
     ending: str = "png"
     """Of the files of the page images."""
 
@@ -433,6 +435,9 @@ class Site:
                 method="ocr",
                 words=self.invoice.words[number - 1],
             )
+            if self.details:
+                detail = chunks(self.details[number - 1])
+                await blobs().write_stream(f"{folder}/page-{number}-detail.jpg", detail)
             said = read.model_dump_json().encode()
             await blobs().write_stream(f"{folder}/page-{number}.json", chunks(said))
         async with database().writing() as session:
@@ -454,6 +459,9 @@ class Site:
                     method="ocr",
                     confidence=0.93,
                     image_blob=f"tasks/{task.id}/read/page-{number}.{self.ending}",
+                    detail_blob=f"tasks/{task.id}/read/page-{number}-detail.jpg"
+                    if self.details
+                    else "",
                     words_blob=f"tasks/{task.id}/read/page-{number}.json",
                 )
                 for number, (_, width, height) in enumerate(self.images, 1)

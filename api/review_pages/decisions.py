@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from api.review_pages.task_page import task_page
 from api.review_pages.words import spoken
 from flows import verbs
 from flows.form import read_arrangement, written_arrangement
+from operations.validate_fields import Picked
 from store.access import Caller
 from store.database import database
 from store.errors import (
@@ -32,8 +32,6 @@ from store.errors import (
     NotFoundError,
 )
 from store.finding import documents_of, find_task, project_file_of
-from store.ids import now
-from store.settings import settings
 
 router = APIRouter(route_class=PageRoute)
 
@@ -101,8 +99,26 @@ async def _is_rearranged(caller: Caller, task_id: str, arrangement: str) -> bool
     return now_.split() != arrangement.split()
 
 
-def _of(typed: Typed) -> Mapping[int, Mapping[str, Entered]]:
-    return {number: texts for number, texts in typed.values.items() if number != DATA}
+def _of(typed: Typed) -> Mapping[int, Mapping[str, Any]]:
+    """What was typed and picked, by the numbers of documents and the names of fields."""
+    return {
+        number: {name: _with_places(typed, number, name, sent) for name, sent in texts.items()}
+        for number, texts in typed.values.items()
+        if number != DATA
+    }
+
+
+def _with_places(typed: Typed, number: int, name: str, sent: Entered) -> Any:
+    if isinstance(sent, str):
+        place = typed.places.get((number, name))
+        return Picked(sent, place.page_number, place.box) if place else sent
+    return [
+        {
+            key: _with_places(typed, number, f"{name}.{row}.{key}", text)
+            for key, text in cells.items()
+        }
+        for row, cells in enumerate(sent)
+    ]
 
 
 async def _data(caller: Caller, task_id: str, typed: Typed) -> Mapping[str, Any]:
@@ -118,17 +134,6 @@ async def _data(caller: Caller, task_id: str, typed: Typed) -> Mapping[str, Any]
         name: value_of(blocks[name], entered, before.get(name)) if name in blocks else entered
         for name, entered in typed.values[DATA].items()
     }
-
-
-async def _renew(caller: Caller, task_id: str, _: Sent) -> None:
-    """Keep a claim for as long as its page is open; what was given back is not taken again."""
-    async with database().reading() as session:
-        task = await find_task(session, caller, task_id)
-    if task.claimed_by != caller.actor.name or task.claimed_until is None:
-        raise NotClaimedError
-    lease = timedelta(seconds=settings().claim_lease_seconds)
-    if task.claimed_until - now() < lease * 0.9:
-        await verbs.claim(caller, task_id)
 
 
 async def _report(caller: Caller, task_id: str, sent: Sent) -> None:
@@ -176,7 +181,7 @@ VERBS: Mapping[str, tuple[Verb, str]] = {
     "arrange": (_arrange, "arranged"),
     "types": (_change_types, "typed"),
     "claim": (_plain(verbs.claim), ""),
-    "renew": (_renew, ""),
+    "renew": (_plain(verbs.renew), ""),
     "leave": (_plain(verbs.leave), ""),
     "release": (_plain(verbs.release), "released"),
     "assign": (_assign, "assigned"),

@@ -21,6 +21,19 @@ EMPTY_ROWS = 3
 
 
 @dataclass(frozen=True)
+class PickedPlace:
+    """Where on which page a value was picked that is not saved yet."""
+
+    page_number: int
+    """1-based."""
+    box: tuple[float, float, float, float]
+
+    def __str__(self) -> str:
+        """As the form sends it; `sent_form.py` reads it back."""
+        return " ".join(map(str, (self.page_number, *self.box)))
+
+
+@dataclass(frozen=True)
 class Change:
     """What somebody made of a value."""
 
@@ -44,6 +57,7 @@ class CellView:
     is_unsure: bool = False
     page_number: int | None = None
     box: tuple[float, float, float, float] | None = None
+    picked: PickedPlace | None = None
 
     @property
     def mark(self) -> Mark:
@@ -103,6 +117,7 @@ class FieldView:
     confidence: str = ""
     page_number: int | None = None
     box: tuple[float, float, float, float] | None = None
+    picked: PickedPlace | None = None
     kind: str = ""
     """Type of the block that it is."""
     input_type: str = "text"
@@ -149,6 +164,7 @@ def field_view(
     entered: Mapping[str, Entered],
     reasons: Mapping[str, str],
     changes: Sequence[Change],
+    picked: Mapping[str, PickedPlace],
 ) -> FieldView:
     """A field of a document.
 
@@ -159,10 +175,12 @@ def field_view(
         entered: what was typed and not taken, by the names of fields; shown in its place.
         reasons: why that was not taken.
         changes: what people made of it.
+        picked: where that was picked, by the names of fields and cells (`items.0.amount`).
     """
     stored = value.shown
     sent = entered.get(value.name, stored)
     text = as_text(sent)
+    place = picked.get(value.name)
     label = value.label or spoken(value.name)
     mark, message = field_mark(value), value.message
     if value.name in reasons:
@@ -178,13 +196,14 @@ def field_view(
         mark=mark,
         message=fault(label, message),
         confidence=confidence_words(value, part),
-        page_number=value.page_number,
-        box=value.box,
+        page_number=place.page_number if place else value.page_number,
+        box=place.box if place else value.box,
+        picked=place,
         is_long=len(text) > LONG_TEXT_CHARACTERS or "\n" in text,
         is_required=part is not None and part.required,
         options=_options(part, text) if part else (),
         hint=how_to_type(part) if part and part.type is FieldType.LIST else "",
-        table=_table_view(document_number, part, value, sent)
+        table=_table_view(document_number, part, value, sent, picked)
         if part and part.type is FieldType.TABLE
         else None,
         changes=changes,
@@ -224,18 +243,24 @@ _NUMBERS = frozenset({FieldType.NUMBER, FieldType.MONEY})
 
 
 def _table_view(
-    document_number: int, part: FieldPart, value: FieldValue, sent: Entered
+    document_number: int,
+    part: FieldPart,
+    value: FieldValue,
+    sent: Entered,
+    picked: Mapping[str, PickedPlace],
 ) -> TableView:
     if isinstance(sent, str):
         texts = [{name: cell.shown for name, cell in row.items()} for row in value.rows]
-        found = value.rows
+        found, numbers = value.rows, range(len(texts))
     else:
-        texts, found = [dict(row) for row in sent if any(row.values())], []
+        numbers = [number for number, row in enumerate(sent) if any(row.values())]
+        texts, found = [dict(sent[number]) for number in numbers], []
     rows: list[list[CellView]] = []
     for index in range(len(texts) + EMPTY_ROWS):
         cells = texts[index] if index < len(texts) else {}
         places = value.rows[index] if index < len(value.rows) else {}
         judged = found[index] if index < len(found) else {}
+        number = numbers[index] if index < len(numbers) else -1
         rows.append(
             [
                 CellView(
@@ -250,9 +275,12 @@ def _table_view(
                     and cell.confidence < part.confidence_threshold,
                     page_number=place.page_number if place else None,
                     box=place.box if place else None,
+                    picked=taken,
                 )
                 for column in part.columns
-                for cell, place in [(judged.get(column.name), places.get(column.name))]
+                for cell in [judged.get(column.name)]
+                for taken in [picked.get(f"{part.name}.{number}.{column.name}")]
+                for place in [taken or places.get(column.name)]
             ]
         )
     return TableView([column.title for column in part.columns], rows)

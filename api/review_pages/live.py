@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any, Final
@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from api.review_pages.page_route import PageRoute
@@ -21,6 +22,7 @@ from store.access import visible
 from store.database import database
 from store.finding import find_task
 from store.models import Activity
+from store.presence import RENEWED_EVERY, present, tell_gone, tell_present
 
 router = APIRouter(route_class=PageRoute)
 
@@ -32,8 +34,12 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _SILENT: Final = frozenset({"task.left"})
 """What happened that nobody needs to be told."""
 
-_viewers: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
-"""Task -> who has its page open, and how often; of this process."""
+HERE_SECONDS: Final = 2.0
+"""How often it is looked who else has the page of a task open."""
+
+_viewers: Counter[tuple[UUID, str]] = Counter()
+"""How often somebody has the page of a task open, in this process: the last one to close it is the
+one who is gone."""
 
 
 @router.get("/review/live")
@@ -82,15 +88,24 @@ async def _concerns(visitor: Visitor, after: int) -> bool:
 
 
 async def _of_task(visitor: Visitor, task_id: UUID, after: int) -> AsyncIterator[str]:
-    here = _viewers[task_id]
-    here[visitor.name] += 1
+    viewer = (task_id, visitor.name)
+    _viewers[viewer] += 1
     try:
         looked, spoke, others = -1, monotonic(), [""]
+        told = asked = float("-inf")
         yield f"retry: {streams.RETRY_MILLISECONDS}\n\n"
         async for newest in _beats():
-            if (now_here := sorted(set(here) - {visitor.name})) != others:
-                others, spoke = now_here, monotonic()
-                yield _event("here", {"others": others})
+            if monotonic() - told >= RENEWED_EVERY.total_seconds():
+                told = monotonic()
+                if not await _tell_present(*viewer):
+                    return
+            if monotonic() - asked >= HERE_SECONDS:
+                asked = monotonic()
+                async with database().reading() as session:
+                    names = await present(session, task_id)
+                if (now_here := [name for name in names if name != visitor.name]) != others:
+                    others, spoke = now_here, monotonic()
+                    yield _event("here", {"others": others})
             if newest > looked:
                 looked = newest
                 for row in await _after(visitor, task_id, after):
@@ -101,11 +116,30 @@ async def _of_task(visitor: Visitor, task_id: UUID, after: int) -> AsyncIterator
                 spoke = monotonic()
                 yield ": still there\n\n"
     finally:
-        here[visitor.name] -= 1
-        if not here[visitor.name]:
-            del here[visitor.name]
-        if not here:
-            _viewers.pop(task_id, None)
+        _viewers[viewer] -= 1
+        if not _viewers[viewer]:
+            del _viewers[viewer]
+            # Not here: the reader is gone, and with it what would wait.
+            leaving = asyncio.create_task(_tell_gone(*viewer))
+            _leaving.add(leaving)
+            leaving.add_done_callback(_leaving.discard)
+
+
+_leaving: set[asyncio.Task[None]] = set()
+
+
+async def _tell_present(task_id: UUID, name: str) -> bool:
+    try:
+        async with database().writing() as session:
+            await tell_present(session, task_id, name)
+    except IntegrityError:
+        return False  # its task was deleted meanwhile
+    return True
+
+
+async def _tell_gone(task_id: UUID, name: str) -> None:
+    async with database().writing() as session:
+        await tell_gone(session, task_id, name)
 
 
 async def _after(visitor: Visitor, task_id: UUID, after: int) -> list[Activity]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Annotated, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Response
 
@@ -10,6 +9,7 @@ from api.review_pages.block_view import media_of
 from api.review_pages.page_route import PageRoute
 from api.review_pages.sending import send_blob
 from api.review_pages.sessions import SignedIn
+from api.v1.files import SAFE_HEADERS, attachment
 from flows.public_http import UNANSWERED, PublicHttp, check_url, why_refused, why_unanswered
 from store.database import database
 from store.errors import NotFoundError, UnavailableError
@@ -37,10 +37,7 @@ MOST_AT_ONCE: Final = 4
 
 _fetching = asyncio.Semaphore(MOST_AT_ONCE)
 
-_HEADERS: Final = {
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cache-Control": "private, max-age=600",
-}
+_HEADERS: Final = {**SAFE_HEADERS, "Cache-Control": "private, max-age=600"}
 
 
 @router.get("/review/{task_id}/media/{index}")
@@ -69,8 +66,7 @@ async def send_media(
         return await _fetch(carrier)
     if file.type in SHOWN:
         return await send_blob(file.blob, file.type, _HEADERS)
-    name = quote(file.name, safe="")
-    saved = {**_HEADERS, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    saved = {**_HEADERS, "Content-Disposition": attachment(file.name)}
     return await send_blob(file.blob, file.type, saved)
 
 

@@ -3,15 +3,16 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import ColumnElement, and_, func, literal, or_, tuple_
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import ColumnElement, and_, func, literal, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Select
 from sqlmodel import col
@@ -31,6 +32,7 @@ from store.lifecycle import FINAL
 from store.models import Project, Task, User
 from store.state_counts import Count, count_by_state, count_some
 from store.states import State
+from store.turn import NO_DUE, TURN_KEYS, WAITS, Key, stretches
 
 router = APIRouter(route_class=PageRoute)
 
@@ -84,9 +86,25 @@ class Filter:
     verdict: str = ""
 
     @property
-    def is_newest_first(self) -> bool:
-        """Work is shown oldest first, since that is next; what has ended newest first."""
-        return self.state == ALL or State(self.state) in FINAL
+    def is_in_turn(self) -> bool:
+        """It shows what waits for a person, in the order in which it is given out."""
+        return self.state == State.IN_REVIEW
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """By which tasks are ordered: by their turn, else by age."""
+        if self.is_in_turn:
+            return TURN_KEYS
+        is_newest_first = self.state == ALL or self.has_ended
+        columns = (col(Task.created_at), col(Task.code))
+        return [Key(column, is_descending=is_newest_first) for column in columns]
+
+    @property
+    def order_words(self) -> str:
+        """In which order they are, as people read it."""
+        if self.is_in_turn:
+            return "by priority, due date and age, the next one first"
+        return "newest first" if self.keys[0].is_descending else "oldest first"
 
     @property
     def has_ended(self) -> bool:
@@ -112,7 +130,7 @@ class Filter:
         """What must be true of the tasks."""
         due = func.coalesce(col(Task.due_at), col(Task.review_due_at))
         wanted: list[ColumnElement[bool] | None] = [
-            None if self.state == ALL else col(Task.state) == State(self.state),
+            WAITS if self.is_in_turn else self._of_state(),
             None if project_id is None else col(Task.project_id) == project_id,
             self._of_assignee(caller),
             col(Task.created_at) <= now() - AGES[self.age][1] if self.age else None,
@@ -120,6 +138,9 @@ class Filter:
             self._of_verdict(),
         ]
         return [one for one in wanted if one is not None]
+
+    def _of_state(self) -> ColumnElement[bool] | None:
+        return None if self.state == ALL else col(Task.state) == State(self.state)
 
     def _of_assignee(self, caller: Caller) -> ColumnElement[bool] | None:
         if not self.assignee:
@@ -139,6 +160,19 @@ class Filter:
         if self.verdict == "none":
             return and_(col(Task.is_correct).is_(None), col(Task.decided_by).is_not(None))
         return col(Task.is_correct).is_(self.verdict == "correct")
+
+
+class Place(BaseModel):
+    """Where in a list a task is: what the list is ordered by."""
+
+    priority: int = Field(default=0, ge=-(2**31), lt=2**31)
+    due_at: AwareDatetime | None = None
+    created_at: AwareDatetime
+    code: str = Field(pattern="^[a-z0-9]{1,32}$")
+
+
+_OF_AGE: Final = {"created_at", "code"}
+"""What a list that is ordered by age alone needs of a place."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +220,9 @@ async def show_queue(request: Request, visitor: SignedIn) -> Response:
         ages=AGES,
         dues=DUES,
         verdicts=VERDICTS,
-        can_edit=bool({"task.edit", "admin"} & visitor.caller.scopes),
+        can_edit=visitor.caller.may("task.edit"),
         rows=[_row(task, names, visitor) for task in tasks],
-        caption=f"Tasks, {'newest' if shown.is_newest_first else 'oldest'} first",
+        caption=f"Tasks, {shown.order_words}",
         empty=_empty(shown),
         previous=shown.href(before=previous) if previous else "",
         next=shown.href(after=following) if following else "",
@@ -199,7 +233,7 @@ async def show_queue(request: Request, visitor: SignedIn) -> Response:
 
 @router.post("/review/next")
 async def open_next(request: Request, visitor: SignedIn) -> Response:
-    """Claim the task that waits longest and go there."""
+    """Claim the task whose turn it is and go there."""
     visitor.caller.require("task.edit")
     project = text_of(await read_form(request))["project"]
     task = await verbs.next_task(visitor.caller, project or None)
@@ -273,15 +307,15 @@ async def _page(
     meanwhile moves no other one from page to page.
     """
     after, before = request.query_params.get("after"), request.query_params.get("before")
-    place = tuple_(col(Task.created_at), col(Task.code))
-    # Backwards, the page is read in the other direction and turned round.
-    is_descending = shown.is_newest_first != bool(before)
-    if cursor := before or after:
-        edge = _read_cursor(cursor)
-        query = query.where(place < edge if is_descending else place > edge)
-    columns = (col(Task.created_at), col(Task.code))
-    query = query.order_by(*(c.desc() if is_descending else c.asc() for c in columns))
-    found = list((await session.execute(query.limit(PAGE_SIZE + 1))).scalars())
+    cursor = before or after or ""
+    edge = _read_cursor(cursor, shown) if cursor else ()
+    found: list[Task] = []
+    for part in stretches(shown.keys, edge, backwards=bool(before)):
+        part_of = query.where(*part.conditions).order_by(*part.order)
+        left = PAGE_SIZE + 1 - len(found)
+        found += (await session.execute(part_of.limit(left))).scalars()
+        if len(found) > PAGE_SIZE:
+            break
     has_more = len(found) > PAGE_SIZE
     tasks = found[:PAGE_SIZE]
     if before:
@@ -292,22 +326,33 @@ async def _page(
     has_next = True if before else has_more
     return (
         tasks,
-        _write_cursor(tasks[0]) if has_previous else "",
-        _write_cursor(tasks[-1]) if has_next else "",
+        _write_cursor(tasks[0], shown) if has_previous else "",
+        _write_cursor(tasks[-1], shown) if has_next else "",
     )
 
 
-def _write_cursor(task: Task) -> str:
-    text = f"{task.created_at.isoformat()} {task.code}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
+def _write_cursor(task: Task, shown: Filter) -> str:
+    place = Place(
+        priority=task.priority,
+        due_at=task.due_at,
+        created_at=task.created_at,
+        code=task.code,
+    )
+    of = {"priority", "due_at", *_OF_AGE} if shown.is_in_turn else _OF_AGE
+    return base64.urlsafe_b64encode(place.model_dump_json(include=of).encode()).decode()
 
 
-def _read_cursor(cursor: str) -> Any:
+def _read_cursor(cursor: str, shown: Filter) -> Sequence[Any]:
+    """The place in the list that a cursor names, a value for each key."""
     try:
-        moment, _, code = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        return tuple_(literal(datetime.fromisoformat(moment), UtcDateTime()), literal(code))
+        place = Place.model_validate_json(base64.urlsafe_b64decode(cursor))
     except (binascii.Error, ValueError):
         raise InputError("This address is damaged. Start again at the queue.") from None
+    by_age = [literal(place.created_at, UtcDateTime()), place.code]
+    if not shown.is_in_turn:
+        return by_age
+    due = literal(place.due_at, UtcDateTime()) if place.due_at else NO_DUE
+    return [place.priority, due, *by_age]
 
 
 def _tabs(shown: Filter, counts: Mapping[State, Count]) -> list[dict[str, Any]]:

@@ -1,15 +1,13 @@
 """The page of a task, its live status, and its files."""
 
-from urllib.parse import quote
-
 from fastapi import APIRouter, Request, Response
 
 from api.review_pages.page_route import PageRoute
 from api.review_pages.rendering import render
-from api.review_pages.sending import send_blob
 from api.review_pages.sent_form import Typed
 from api.review_pages.sessions import SignedIn, Visitor, read_form, text_of
 from api.review_pages.task_view import view_task
+from api.v1.files import send_stored
 from store.database import database
 from store.errors import NotFoundError
 from store.finding import find_file, find_task
@@ -105,9 +103,5 @@ async def send_file(visitor: SignedIn, task_id: str, file_id: str) -> Response:
         file = await find_file(session, visitor.caller, file_id)
     if file.task_id != task.id and file.id != task.input_file_id:
         raise NotFoundError("The task has no such file.", id=file_id)
-    headers = {
-        # Never shown in the window: a file may be a page of somebody else's making.
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-    }
-    return await send_blob(file.blob, file.type, headers)
+    # Never shown in the window: a file may be a page of somebody else's making.
+    return await send_stored(file)

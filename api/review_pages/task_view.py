@@ -14,7 +14,7 @@ from api.review_pages.block_view import block_view
 from api.review_pages.field_view import CellView, Change, FieldView, as_text, field_view
 from api.review_pages.history import Comment, HistoryRow, read_history
 from api.review_pages.live import last_number
-from api.review_pages.page_images import image_address
+from api.review_pages.page_images import detail_address, image_address, words_address
 from api.review_pages.sent_form import DATA, Typed
 from api.review_pages.sessions import Visitor
 from api.review_pages.words import STEPS, Mark, actor_words, sentence, spoken, state_mark
@@ -53,6 +53,10 @@ class PageView:
     height: int
     address: str
     """Of its image."""
+    detail: str
+    """Where it is in more pixels, for who zooms in; empty: nowhere."""
+    words: str
+    """Where the words on it are."""
     boxes: Sequence["BoxView"]
 
 
@@ -268,7 +272,7 @@ async def view_task(
     """
     caller = visitor.caller
     caller.require("task.read")
-    may_edit = bool({"task.edit", "admin"} & caller.scopes)
+    may_edit = caller.may("task.edit")
     async with database().reading() as session:
         task = await find_task(session, caller, public_id)
         holder = verbs.holder(task) or ""
@@ -375,6 +379,8 @@ async def _pages(
             width=page.width_pixels,
             height=page.height_pixels,
             address=image_address(task, page),
+            detail=detail_address(task, page),
+            words=words_address(task, page),
             boxes=[_box_view(f, f.box) for f in shown if f.box and f.page_number == page.number],
         )
         for page in await pages_of(session, task)
@@ -435,6 +441,7 @@ def _document_view(
     names = [name for name in parts if name in values]
     names += sorted(set(values) - set(names))
     entered = typed.values.get(document.number, {})
+    picked = {rest: place for (of, rest), place in typed.places.items() if of == document.number}
     reasons = {
         name: typed.reasons[key]
         for name in names
@@ -451,6 +458,7 @@ def _document_view(
                 entered,
                 reasons,
                 changes.get((document.number, name), []),
+                picked,
             )
             for name in names
         ],

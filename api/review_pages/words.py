@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from operations.validate_fields import BY_PEOPLE, PICKED
 from store.fields import FieldValue
 from store.ids import now
 from store.models import Task
@@ -125,8 +126,10 @@ def fault(label: str, message: str) -> str:
 
 def confidence_words(value: FieldValue, part: FieldPart | None) -> str:
     """How sure the machine was, in words and as a number."""
-    if value.method == "person":
-        return "Entered by a person"
+    if value.method in BY_PEOPLE:
+        return (
+            "Taken from the page by a person" if value.method == PICKED else "Entered by a person"
+        )
     if value.value is None and not value.text:
         return ""
     percent = f"{value.confidence:.0%}".replace("%", " %")

@@ -47,6 +47,14 @@ FileId = Annotated[str, Path(description="Id of a file.", examples=["file_euyrvo
 
 MAX_NAME_CHARACTERS = 50
 
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, no-store",
+}
+"""Of bytes that strangers sent: a browser takes them for nothing else than they are said to be, and
+runs nothing in them."""
+
 PROPERTIES_SECONDS = 10.0
 """How long the one who sends a file waits for its properties."""
 
@@ -221,11 +229,7 @@ async def send_stored(file: models.File) -> StreamingResponse:
 
 
 async def send_blob(blob: str, media_type: str, headers: Mapping[str, str]) -> StreamingResponse:
-    """The bytes of a blob, as they are read.
-
-    Whatever they are, a browser takes them for nothing else than they are said to be, and runs
-    nothing in them.
-    """
+    """The bytes of a blob, as they are read."""
     chunks = _chunks(blob)
     # Read before the answer begins: bytes that are gone are a 404, not half an answer.
     first = await anext(chunks, b"")
@@ -235,12 +239,8 @@ async def send_blob(blob: str, media_type: str, headers: Mapping[str, str]) -> S
         async for chunk in chunks:
             yield chunk
 
-    safe = {
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cache-Control": "private, no-store",
-    }
-    return StreamingResponse(all_chunks(), media_type=media_type, headers={**safe, **headers})
+    safe = {**SAFE_HEADERS, **headers}
+    return StreamingResponse(all_chunks(), media_type=media_type, headers=safe)
 
 
 async def _chunks(blob: str) -> AsyncIterator[bytes]:

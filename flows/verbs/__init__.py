@@ -13,6 +13,7 @@ from flows.verbs.claims import (
     next_task,
     peek_next,
     release,
+    renew,
     start_review,
 )
 from flows.verbs.collaboration import Collaborator, change_task, collaborations_of
@@ -116,6 +117,7 @@ __all__ = [
     "peek_next",
     "release",
     "remember_file",
+    "renew",
     "replace_bytes",
     "report",
     "retry",

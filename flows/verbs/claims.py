@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, or_
+from sqlalchemy import ColumnElement, Select, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import REVIEW, Caller, require_step, sees_task, visible
-from store.columns import StateColumn
 from store.database import database
 from store.errors import (
     AlreadyClaimedError,
@@ -24,18 +23,17 @@ from store.lifecycle import amend
 from store.models import Task
 from store.settings import settings
 from store.states import State
+from store.turn import TURN_KEYS, WAITS
 
 LEFT_FOR: Final = timedelta(seconds=15)
 """How long a task is held on by who has left its page: long enough to come back to it, as by
 loading it anew, and no longer, since others wait for it."""
 
+_FRESH: Final = 0.9
+"""The share of a lease that is left of one which needs no renewal yet."""
+
 HANDED_OVER_FOR: Final = timedelta(days=1)
 """How long a task that was handed over is held: who gets it may not be at the desk."""
-
-# Written out, not bound: so that the index of those that wait is seen to be enough.
-_WAITS: Final = col(Task.state) == bindparam(
-    None, State.IN_REVIEW, type_=StateColumn, literal_execute=True
-)
 
 
 async def claim(caller: Caller, public_id: str) -> Task:
@@ -81,6 +79,27 @@ async def must_hold_review(caller: Caller, public_id: str) -> None:
         raise NotClaimedError
 
 
+async def renew(caller: Caller, public_id: str) -> Task:
+    """Go on holding a task; what was given back is not taken again.
+
+    One whose lease ran out is, while nobody else has taken it: a machine may have slept.
+    It may be asked for at any time: a lease of which little is gone stays as it is.
+
+    Raises:
+        NotClaimedError: the caller does not hold it.
+        AlreadyClaimedError: another does.
+        IllegalTransitionError: it does not wait for a person any more.
+    """
+    async with database().writing() as session:
+        task = await find_task_to_review(session, caller, public_id)
+        if task.claimed_by != caller.actor.name:
+            raise NotClaimedError
+        lease = timedelta(seconds=settings().claim_lease_seconds)
+        if task.claimed_until is not None and task.claimed_until - now() >= lease * _FRESH:
+            return task
+        return await _claim(session, caller, task)
+
+
 async def _claim(session: AsyncSession, caller: Caller, task: Task) -> Task:
     until = now() + timedelta(seconds=settings().claim_lease_seconds)
     return await _give(session, caller, task, caller.actor.name, until, "task.claimed")
@@ -114,7 +133,7 @@ async def next_task(
 ) -> Task | None:
     """Claim the task whose turn it is; None when there is none for the caller.
 
-    The one with the highest priority, of those the one that is due first, of those the oldest.
+    It is the first of the queue (`store/turn.py`).
 
     Args:
         caller: who wants to decide.
@@ -151,13 +170,11 @@ async def _in_turn(
     session: AsyncSession, caller: Caller, project: str | None
 ) -> Select[tuple[Task]]:
     """The first of the tasks that wait for the caller."""
-    query = visible(Task, caller).where(_WAITS, sees_task(caller, REVIEW))
+    query = visible(Task, caller).where(WAITS, sees_task(caller, REVIEW))
     if project is not None:
         found, _ = await find_project(session, caller, project)
         query = query.where(col(Task.project_id) == found.id)
-    due = col(Task.due_at)
-    order = (col(Task.priority).desc(), due.is_(None), due, col(Task.created_at))
-    return query.order_by(*order).limit(1)
+    return query.order_by(*(key.direction(backwards=False) for key in TURN_KEYS)).limit(1)
 
 
 def _is_free() -> ColumnElement[bool]:

@@ -1,12 +1,12 @@
 """Values that a person types."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from flows.verbs.claims import find_task_to_review
-from operations.validate_fields import check, typed
+from operations.validate_fields import Picked, check, typed
 from store.access import Caller
 from store.database import database
 from store.errors import (
@@ -16,6 +16,7 @@ from store.errors import (
 from store.finding import (
     documents_of,
     field_values,
+    pages_of,
     project_file_of,
 )
 from store.lifecycle import amend
@@ -158,7 +159,12 @@ async def write_values(
     values: Mapping[str, Any],
     document_number: int,
 ) -> set[str]:
-    """Put typed values into a document; answers the names of the fields that changed."""
+    """Put typed values into a document; answers the names of the fields that changed.
+
+    Raises:
+        FieldsInvalidError: a name is no field of it, or a value was picked where no page is.
+        NotFoundError: there is no document of that number.
+    """
     documents = {document.number: document for document in await documents_of(session, task)}
     document = documents.get(document_number)
     if document is None:
@@ -167,6 +173,7 @@ async def write_values(
     unknown = sorted(name for name in values if part.field(name) is None)
     if unknown:
         raise FieldsInvalidError(fields=dict.fromkeys(unknown, "The project has no such field."))
+    await _must_be_on_pages(session, task, values)
     before = field_values(document)
     after = dict(before)
     for name, value in values.items():
@@ -187,3 +194,36 @@ async def write_values(
             )
             session.add(change)
     return {name for name in after if after[name] != before.get(name)}
+
+
+async def _must_be_on_pages(session: AsyncSession, task: Task, values: Mapping[str, Any]) -> None:
+    """Go on only if all that was picked lies on a page of the task."""
+    picked = {name: found for name, value in values.items() if (found := list(_picked(value)))}
+    if not picked:
+        return
+    sizes = {
+        one.number: (one.width_pixels, one.height_pixels) for one in await pages_of(session, task)
+    }
+    wrong = [
+        name
+        for name, found in picked.items()
+        if not all(_lies_on(one, sizes.get(one.page_number, (0, 0))) for one in found)
+    ]
+    if wrong:
+        reason = "was taken from a place that is on no page of the task; take it again, or type it"
+        raise FieldsInvalidError(fields=dict.fromkeys(wrong, reason))
+
+
+def _picked(value: Any) -> Iterator[Picked]:
+    """What was picked of a value, in the cells of a table too."""
+    if isinstance(value, Picked):
+        yield value
+    elif isinstance(value, list):
+        for row in cast("list[Any]", value):
+            cells = cast("dict[str, Any]", row).values() if isinstance(row, dict) else ()
+            yield from (cell for cell in cells if isinstance(cell, Picked))
+
+
+def _lies_on(picked: Picked, size: tuple[int, int]) -> bool:
+    left, top, right, bottom = picked.box
+    return 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]

@@ -16,6 +16,13 @@ _VIEW_SIDE_PIXELS = 2400
 """Longest side of a page image: sharp on a screen, small on the way there."""
 
 _VIEW_QUALITY = 80
+
+_DETAIL_RATIO = 1.25
+"""How many times the width of the view a page must have for zooming in to show more of it."""
+
+_DETAIL_QUALITY = 60
+"""It is looked at enlarged, where pixels are small; at 80 its file is half as large again."""
+
 _COLOUR_LEVELS = 24
 """How much the channels of a page must differ somewhere, for its image to be kept in colour."""
 
@@ -49,6 +56,10 @@ class Pictures:
     def smaller(self, times: int) -> "Pictures":
         """With a page of so many times fewer pixels, and nothing for people."""
         return Pictures(self.page.reduce(times), None, self.dpi / times)
+
+    def straight_page(self, skew: float) -> Image.Image:
+        """What OCR got, turned by so many degrees counter-clockwise."""
+        return straightened(self.page, skew)
 
     def straight_view(self, skew: float) -> Image.Image | None:
         """What people get, turned by so many degrees counter-clockwise."""
@@ -129,6 +140,17 @@ def _reduced(scan: Image.Image, size: tuple[int, int]) -> Image.Image:
 def write_view(view: Image.Image, target: Path) -> None:
     """Write what people get as a JPEG, in gray where it has no colours."""
     _in_fewest_colours(view).save(target, "JPEG", quality=_VIEW_QUALITY)
+
+
+def has_detail(pictures: Pictures) -> bool:
+    """Whether OCR read so many more pixels than people get that zooming in could show them."""
+    view = pictures.view
+    return view is not None and pictures.page.width >= _DETAIL_RATIO * view.width
+
+
+def write_detail(page: Image.Image, target: Path) -> None:
+    """Write what people get who zoom in as a JPEG, in gray: its colours are those of the view."""
+    page.save(target, "JPEG", quality=_DETAIL_QUALITY)
 
 
 def _in_fewest_colours(view: Image.Image) -> Image.Image:

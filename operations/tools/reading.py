@@ -58,6 +58,9 @@ class ReadPage(BaseModel):
     image_file: str
     """Name of the file with its image: upright and straight, for people to look at. Empty where
     none was asked for."""
+    detail_file: str = ""
+    """Name of the file with the page in gray and in all the pixels that OCR read, for who zooms in.
+    Empty where the image has as many, or none was asked for."""
     words_file: str
     """Name of the file with its words and their places."""
     text_layer_file: str | None = None
@@ -324,9 +327,14 @@ def _by_ocr(
         read = [_scaled(word, view.width / width, view.height / height) for word in read]
         width, height = view.size
     found = _written(number, OCR, arranged(read), (width, height), view, orders)
+    detail = ""
+    if view is not None and page_pictures.has_detail(pictures):
+        detail = f"{file_stem(number)}-detail.jpg"
+        page_pictures.write_detail(pictures.straight_page(attempt.skew), orders.folder / detail)
     return found.model_copy(
         update={
             "text_layer_file": layer.name,
+            "detail_file": detail,
             "turned_degrees": pictures.turned_degrees,
             "skew_degrees": attempt.skew,
         }

@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
+from sqlmodel import col, select
 
 from store.database import database
+from store.ids import now
+from store.models import Task
+from store.turn import NO_DUE, TURN_KEYS, WAITS, stretches
 from tests.contract.world import Client, put_into_review, send_task
 
 CALLS = {
@@ -52,4 +58,29 @@ async def test_tasks_are_read_in_the_order_of_an_index(
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps = [row[3] for row in plan]
             assert any(f"{index} (" in step for step in steps), steps
+            assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("due_at", [now(), NO_DUE], ids=["due", "not due"])
+async def test_every_stretch_of_the_queue_is_a_range_of_the_index_of_turns(
+    due_at: Any, backwards: bool, client: Client
+):
+    del client
+    after = [0, due_at, now(), "a"]
+    found = stretches(TURN_KEYS, after, backwards=backwards)
+    assert len(found) == len(TURN_KEYS)
+    async with database().reading() as session:
+        connection = await session.connection()
+        for one in (*found, *stretches(TURN_KEYS)):
+            query = select(Task).where(col(Task.organization_id) == uuid4(), WAITS)
+            query = query.where(*one.conditions).order_by(*one.order).limit(51)
+            compiled = query.compile(
+                dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}
+            )
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")
+            steps = [row[3] for row in plan]
+            # Of those that came at one moment there are few, by whichever index they are found.
+            wanted = ("ix_task_turn (", "created_at=? AND code")
+            assert any(one in step for step in steps for one in wanted), steps
             assert not any("TEMP B-TREE" in step for step in steps), steps

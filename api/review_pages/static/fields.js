@@ -58,6 +58,7 @@ if (form) {
     showBox(target.id);
   });
   form.addEventListener("input", ({ target }) => {
+    if (!isFilling) keepPlace(target, null); // what is typed over stands nowhere
     const field = target.closest(".field");
     if (field) showChanged(field);
   });
@@ -88,19 +89,54 @@ if (form) {
 singleKeys.c = () => document.getElementById("comment-text")?.focus();
 singleKeys.l = press("[data-toggles-claim] button");
 
-// What was pointed at on a page goes into the field one is at.
-function fillField(text, isAdded) {
+// Where a value was picked goes with it, in an input of its own beside that of the value.
+let isFilling = false;
+const PLACE_NAME = /^place(?=\.)/;
+const placeInput = (input) => [...input.parentNode.querySelectorAll("input[type=hidden]")]
+  .find((one) => one.name.replace(PLACE_NAME, "field") === input.name);
+
+function keptPlace(input) {
+  const kept = placeInput(input);
+  if (!kept) return null;
+  const [page, ...box] = kept.value.split(" ").map(Number);
+  return { page, box };
+}
+
+function keepPlace(input, place) {
+  if (!input.name?.startsWith("field.")) return; // data has no pages
+  const kept = placeInput(input);
+  if (!place && !kept) return;
+  kept?.remove();
+  if (place) {
+    const made = document.createElement("input");
+    made.type = "hidden";
+    made.name = input.name.replace(/^field/, "place");
+    made.value = [place.page, ...place.box].join(" ");
+    input.after(made);
+  }
+  moveBox(input.id, place);
+}
+
+// What was pointed at on a page goes into the field one is at. What is added to is picked as a whole
+// only where it was picked, too.
+function fillField(text, isAdded, place) {
   const input = currentField();
   if (!input || input.type === "checkbox") return;
+  const before = keptPlace(input);
+  const isMore = isAdded && input.value && !input.options;
   if (input.options) {
     const said = text.trim().toLowerCase();
     const found = [...input.options].find((one) => [one.value, one.text].some((t) => t.toLowerCase() === said));
-    if (found) input.value = found.value;
+    if (!found) return;
+    input.value = found.value;
   } else {
     const flat = input.matches("textarea") ? text : text.replaceAll("\n", " ");
-    input.value = isAdded && input.value ? `${input.value} ${flat}` : flat;
+    input.value = isMore ? `${input.value} ${flat}` : flat;
   }
+  keepPlace(input, isMore ? before && around(before, place) : place);
+  isFilling = true;
   input.dispatchEvent(new Event("input", { bubbles: true }));
+  isFilling = false;
   input.focus();
 }
 
@@ -114,6 +150,7 @@ function addRow(table) {
   const number = Number(table.dataset.rows ?? body.rows.length);
   table.dataset.rows = number + 1;
   const row = body.rows[body.rows.length - 1].cloneNode(true);
+  for (const place of all("input[type=hidden]", row)) place.remove();
   for (const input of all("input", row)) {
     input.name = input.name.replace(/^(row\.|field\.\d+\.[^.]+\.)\d+/, `$1${number}`);
     input.id = `${input.id.replace(/-new\d+$/, "")}-new${number}`;

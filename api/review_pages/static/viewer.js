@@ -26,6 +26,30 @@ function setZoom(wanted) {
     sheet_.style.maxWidth = zoom === 1 ? "" : "none";
   }
   sheets.scrollTop = middle * sheets.scrollHeight - sheets.clientHeight / 2;
+  sharpen();
+}
+
+// Enlarged beyond its pixels, a page that has more of them gets them: loaded when it is looked at, and
+// decoded before it is put in, so that nothing waits for it.
+const ENLARGED = 1.1;
+
+function sharpen() {
+  if (zoom <= 1) return;
+  for (const page of all(".sheet[data-detail]", sheets).filter(isInSight)) {
+    const image = page.querySelector("img");
+    if (image.clientWidth * devicePixelRatio < ENLARGED * image.getAttribute("width")) continue;
+    const detail = new Image();
+    detail.className = "detail";
+    detail.alt = "";
+    detail.src = page.dataset.detail;
+    delete page.dataset.detail;
+    detail.decode().then(() => image.after(detail)).catch(() => {}); // the page is there without
+  }
+}
+
+function isInSight(page) {
+  const [place, frame] = [page.getBoundingClientRect(), sheets.getBoundingClientRect()];
+  return place.bottom > frame.top && place.top < frame.bottom;
 }
 
 // A box that is too small to be read, or too large to be seen, changes the zoom; others do not, so
@@ -170,7 +194,51 @@ let drag = null;
 async function take(svg, words, event) {
   draw(svg, "picked", words);
   setTimeout(() => draw(svg, "picked", []), 1200);
-  if (words.length && typeof fillField === "function") fillField(textOf(words), event.shiftKey);
+  if (words.length && typeof fillField === "function") {
+    fillField(textOf(words), event.shiftKey, placeOfWords(svg, words));
+  }
+}
+
+// Where words stand: the number of their page and one box around them, in pixels of its image.
+function placeOfWords(svg, words) {
+  const { width, height } = svg.viewBox.baseVal;
+  const [left, top] = [1, 2].map((edge) => Math.max(Math.min(...words.map((word) => word[edge])), 0));
+  const right = Math.min(Math.max(...words.map((word) => word[3])), width);
+  const bottom = Math.min(Math.max(...words.map((word) => word[4])), height);
+  return { page: Number(svg.closest(".sheet").dataset.page), box: [left, top, right, bottom] };
+}
+
+function around(one, other) {
+  const [a, b] = [one.box, other.box];
+  const box = [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])];
+  return one.page === other.page ? { page: one.page, box } : null;
+}
+
+// The box of a field, as the server draws those that were found.
+const MARGIN = 1 / 6; // of its height, for the frame to stand off the letters
+const boxesBefore = new Map();
+
+function moveBox(id, place) {
+  let box = boxOf(id);
+  if (!boxesBefore.has(id)) boxesBefore.set(id, box && { parent: box.parentNode, node: box.cloneNode(true) });
+  const before = boxesBefore.get(id);
+  if (!place) { // it is where it was found, or nowhere
+    box?.remove();
+    if (before) before.parent.append(before.node.cloneNode(true));
+    return;
+  }
+  const svg = document.querySelector(`#page-${place.page} .boxes`);
+  if (!box) {
+    box = document.createElementNS(SVG, "rect");
+    box.dataset.boxOf = id;
+  }
+  const [left, top, right, bottom] = place.box;
+  const off = (bottom - top) * MARGIN;
+  const shape = { x: left - off, y: top - off, width: right - left + 2 * off, height: bottom - top + 2 * off };
+  for (const [name, value] of Object.entries(shape)) box.setAttribute(name, value);
+  for (const active of all(".box.is-active")) active.classList.remove("is-active");
+  box.setAttribute("class", "box tone-quiet is-active");
+  svg.append(box);
 }
 
 function begin(event) {
@@ -222,6 +290,7 @@ function pick(svg, words, point, on, event) {
 
 if (viewer) {
   sheets.addEventListener("pointerdown", begin);
+  sheets.addEventListener("scrollend", sharpen);
   addEventListener("pointermove", go);
   addEventListener("pointerup", end);
   addEventListener("pointercancel", () => { drag?.band?.remove(); drag = null; });
