@@ -9,6 +9,7 @@ from api.review_pages import (
     media,
     metrics,
     page_images,
+    pdf_pages,
     queue,
     sign_in,
     static_files,
@@ -26,6 +27,7 @@ PARTS = (
     task_page,
     page_images,
     media,
+    pdf_pages,
     decisions,
 )
 

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from flows import verbs
 from store.database import database
-from store.finding import find_task
+from store.finding import documents_of, find_task
 from store.ids import now
 from store.models import Task
 from store.states import State
@@ -172,7 +172,8 @@ async def test_a_task_goes_from_the_queue_to_completed_by_keyboard_alone(
 
 async def test_what_is_pointed_at_on_the_page_goes_into_the_field(page: Page, site: Site) -> None:
     await page.emulate_media(reduced_motion="reduce")  # the pages stand still at once
-    await page.goto(f"{site.url}/review/{await site.add_task()}")
+    task_id = await site.add_task()
+    await page.goto(f"{site.url}/review/{task_id}")
     total = page.get_by_label("Total")
     await total.focus()
     await expect_inside(page, '[data-box-of="field-1-total"]', ".sheets")
@@ -200,6 +201,35 @@ async def test_what_is_pointed_at_on_the_page_goes_into_the_field(page: Page, si
     await expect(number).to_have_value("NW-2026-01847")
     await page.get_by_role("button", name="Words").click()
     await expect(page.locator("#page-1 .words")).to_be_attached()
+    # What is typed over stands nowhere; what was picked is where it was picked, saved or not.
+    await number.press_sequentially("7")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("Taken from the page by a person")).to_have_count(2)
+    async with database().reading() as session:
+        fields = (await documents_of(session, await task_of(site, task_id)))[0].fields
+    assert {name: one["method"] for name, one in fields.items() if one["method"] != "label"} == {
+        "supplier": "picked",
+        "total": "picked",
+        "invoice_number": "person",
+    }
+    word = next(one for one in site.invoice.words[0] if one.text == "1,285.20")
+    assert fields["total"]["box"] == pytest.approx(word.box, abs=0.1)
+    await expect(page.locator('[data-box-of="field-1-total"]')).to_be_attached()
+    await expect(page.locator('[data-box-of="field-1-invoice_number"]')).to_have_count(0)
+
+
+async def test_who_zooms_in_sees_the_page_in_more_pixels(page: Page, site: Site) -> None:
+    site.details = [image for image, _, _ in site.images]
+    await page.goto(f"{site.url}/review/{await site.add_task()}")
+    site.details = []
+    await page.get_by_label("Total").focus()
+    for _ in range(3):
+        await page.get_by_role("button", name="Zoom in").click()
+    detail = page.locator("#page-1 .detail")
+    await expect(detail).to_be_attached()
+    sizes = await detail.evaluate("(e) => [e.clientWidth, e.previousElementSibling.clientWidth]")
+    assert sizes[0] == sizes[1]
+    await expect(page.locator("#page-2 .detail")).to_have_count(0)
 
 
 async def place_of_word(page: Page, site: Site, text: str) -> tuple[float, float]:

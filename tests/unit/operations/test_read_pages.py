@@ -82,12 +82,21 @@ async def test_a_blank_page_is_no_work_for_ocr(samples: Path, out: Path) -> None
 
 
 async def test_boxes_are_in_pixels_of_the_page_image(samples: Path, out: Path) -> None:
-    for name in ("form_dd0293.pdf", "rotated_skew.pdf"):
+    for name, how in (
+        ("form_dd0293.pdf", ("text_layer", False)),
+        ("rotated_skew.pdf", ("ocr", True)),
+    ):
         result = await read(samples / name, out, pages="1")
         page = result.pages[0]
         with Image.open(out / page.image_file) as image:
             assert image.size == (page.width_pixels, page.height_pixels)
             gray = image.convert("L")
+        # Who zooms into a scan sees all its pixels, of the same stretch of paper.
+        assert (page.method, bool(page.detail_file)) == how
+        if page.detail_file:
+            with Image.open(out / page.detail_file) as detail:
+                assert detail.width > 1.25 * gray.width
+                assert detail.width / detail.height == pytest.approx(gray.width / gray.height, 0.01)
         for word in words(out, result).words:
             left, top, right, bottom = word.box
             assert -20 <= left < right <= page.width_pixels + 20
