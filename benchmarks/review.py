@@ -175,11 +175,12 @@ async def scan(pdf: bytes, folder: Path) -> Read:
     pages: list[bytes] = []
     for page in document:
         scale: Any = DPI / 72  # pypdfium2 says int, and takes fractions
-        sink = io.BytesIO()
-        page.render(scale=scale, grayscale=True).to_pil().save(sink, "JPEG", dpi=(DPI, DPI))
-        pages.append(sink.getvalue())
+        image = io.BytesIO()
+        page.render(scale=scale, grayscale=True).to_pil().save(image, "JPEG", dpi=(DPI, DPI))
+        pages.append(image.getvalue())
     source = folder / "scan.pdf"
-    source.write_bytes(img2pdf.convert(pages))
+    with source.open("wb") as sink:
+        img2pdf.convert(pages, outputstream=sink)
     read = await read_pages.fn(source, ReadPagesParams(dpi=DPI), folder=folder)
     images = [
         ((folder / page.image_file).read_bytes(), page.width_pixels, page.height_pixels)

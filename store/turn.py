@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, func, literal_column
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from store.columns import StateColumn
@@ -22,7 +23,7 @@ enough."""
 class Key:
     """One of the things that rows are ordered by."""
 
-    column: ColumnElement[Any]
+    column: ColumnElement[Any] | Mapped[Any]
     is_descending: bool = False
 
     def direction(self, *, backwards: bool) -> ColumnElement[Any]:

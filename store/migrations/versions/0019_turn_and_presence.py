@@ -6,16 +6,19 @@ from alembic import op
 
 import store.models
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
-_WAITS = sa.text("state = 'in_review'")
+_WAITS = "state = 'in_review'"
+_OF_PROJECT = ["organization_id", "project_id"]
 _INDICES = {
-    "ix_task_turn": ["organization_id"],
-    "ix_task_turn_in_project": ["organization_id", "project_id"],
+    "ix_task_turn": (["organization_id"], _WAITS),
+    "ix_task_turn_in_project": (_OF_PROJECT, _WAITS),
+    "ix_task_turn_held": ([*_OF_PROJECT, "claimed_by"], f"{_WAITS} AND claimed_by IS NOT NULL"),
 }
+"""Name, the columns before those of the turn, and which rows."""
 _PRIORITY = sa.text("priority DESC")
 _TURN = [
     _PRIORITY,
@@ -44,10 +47,11 @@ def upgrade() -> None:
 
 
 def _index(turn: list[object]) -> None:
-    for name, of in _INDICES.items():
+    for name, (of, which) in _INDICES.items():
         op.drop_index(name, table_name="task")
         columns = [*of, *turn]
-        op.create_index(name, "task", columns, sqlite_where=_WAITS, postgresql_where=_WAITS)  # pyright: ignore[reportArgumentType]  # names and texts, as alembic takes them
+        where = sa.text(which)
+        op.create_index(name, "task", columns, sqlite_where=where, postgresql_where=where)  # pyright: ignore[reportArgumentType]  # names and texts, as alembic takes them
 
 
 def downgrade() -> None:
