@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
@@ -140,6 +141,12 @@ def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
     others are seen as their project is: by its team, or else by all of the organization. Files
     and activities are seen as the task is that they belong to.
     """
+    table: Any = kind  # pyright does not take the class of a table for something with a hash
+    return _visible(table, caller)
+
+
+@lru_cache(maxsize=1024)  # to build it takes about as long as to run it
+def _visible(kind: Any, caller: Caller) -> Select[Any]:
     mine = select(kind).where(col(kind.organization_id) == caller.organization_id)
     return mine.where(*_RULES[kind](caller)) if kind in _RULES else mine
 

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -57,10 +58,7 @@ class Blobs:
             StorageFullError: there is no room; nothing is kept.
         """
         digest, size = hashlib.sha256(), 0
-        with (
-            full_disk_is_ours(),
-            tempfile.NamedTemporaryFile(dir=self._incoming(), delete=False) as incoming,
-        ):
+        with full_disk_is_ours(), self._new_incoming() as incoming:
             path = Path(incoming.name)
             try:
                 async for chunk in chunks:
@@ -167,6 +165,14 @@ class Blobs:
         folder = Path(self.root) / ".incoming" if self.is_local else settings().scratch_folder
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def _new_incoming(self) -> BinaryIO:
+        """A new file that this user alone may read, whatever the umask."""
+
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self._incoming() / uuid4().hex, "xb", opener=private)  # the caller's
 
     def _put(self, descriptor: int, path: Path, key: str) -> None:
         if self.is_local:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from inspect import Signature
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, Dialect, Enum, TypeDecorator, text
@@ -52,25 +51,9 @@ StateColumn = Enum(
 )
 
 
-class _Made:
-    """A default that is made anew for each row.
-
-    Pydantic asks every factory for its signature each time, which takes longer than most of them;
-    here the answer is at hand.
-    """
-
-    __signature__ = Signature()
-
-    def __init__(self, make: Callable[[], Any]):
-        self._make = make
-
-    def __call__(self) -> Any:
-        return self._make()
-
-
 def made(make: Callable[[], Any], **more: Any) -> Any:
     """A column whose default is made anew for each row."""
-    return Field(default_factory=_Made(make), **more)
+    return Field(default_factory=make, **more)
 
 
 def time(*, index: bool = False) -> Any:

@@ -7,16 +7,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
-from sqlmodel import AutoString, Field, SQLModel
+from sqlmodel import AutoString, Field
 
 from store import columns
 from store.columns import Json, StateColumn
 from store.columns import UtcDateTime as UtcDateTime  # the migrations know it by this name
 from store.ids import new_code, short_of
+from store.row import Row
 from store.states import State
 
 
-class Organization(SQLModel, table=True):
+class Organization(Row, table=True):
     """A tenant: sees its own rows and no others."""
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -26,7 +27,7 @@ class Organization(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class User(SQLModel, table=True):
+class User(Row, table=True):
     """A person of an organization; reviews are signed with the e-mail."""
 
     __tablename__ = "user_account"  # pyright: ignore[reportAssignmentType]  # `user` is a reserved word in PostgreSQL
@@ -44,7 +45,7 @@ class User(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class Team(SQLModel, table=True):
+class Team(Row, table=True):
     """People of an organization who work on the same projects."""
 
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
@@ -55,7 +56,7 @@ class Team(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class Membership(SQLModel, table=True):
+class Membership(Row, table=True):
     """A person in a team."""
 
     team_id: uuid.UUID = Field(foreign_key="team.id", ondelete="CASCADE", primary_key=True)
@@ -67,7 +68,7 @@ class Membership(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class ApiKey(SQLModel, table=True):
+class ApiKey(Row, table=True):
     """A key of a program, a person or a team. Only its hash is kept."""
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -93,7 +94,7 @@ class ApiKey(SQLModel, table=True):
     last_used_at: datetime | None = columns.later()
 
 
-class AccessToken(SQLModel, table=True):
+class AccessToken(Row, table=True):
     """What an OAuth client got for its secret; opens for a while what its key opens."""
 
     sha256: str = Field(primary_key=True)
@@ -102,7 +103,7 @@ class AccessToken(SQLModel, table=True):
     expires_at: datetime = columns.time(index=True)
 
 
-class Session(SQLModel, table=True):
+class Session(Row, table=True):
     """A signed-in browser. Only the hash of its cookie is kept."""
 
     __tablename__ = "browser_session"  # pyright: ignore[reportAssignmentType]  # a plain name is what SQLModel wants
@@ -114,7 +115,7 @@ class Session(SQLModel, table=True):
     expires_at: datetime = columns.time()
 
 
-class Project(SQLModel, table=True):
+class Project(Row, table=True):
     """A named way of treating documents."""
 
     __table_args__ = (UniqueConstraint("organization_id", "name"),)
@@ -132,7 +133,7 @@ class Project(SQLModel, table=True):
     """Since when nobody sees it any more; its tasks keep it."""
 
 
-class ProjectVersion(SQLModel, table=True):
+class ProjectVersion(Row, table=True):
     """One text of a project file. A task keeps the version it was made with."""
 
     __table_args__ = (UniqueConstraint("project_id", "number"),)
@@ -149,7 +150,7 @@ INBOX: Final = "inbox"
 """Where an upload is until it is done with, or somebody moves it."""
 
 
-class Folder(SQLModel, table=True):
+class Folder(Row, table=True):
     """A place for uploads of a project, beside those that every project has."""
 
     __table_args__ = (UniqueConstraint("project_id", "name"),)
@@ -163,7 +164,7 @@ class Folder(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class Upload(SQLModel, table=True):
+class Upload(Row, table=True):
     """Files that were sent together; each is the input of a task of its own."""
 
     __table_args__ = (
@@ -193,7 +194,7 @@ class Upload(SQLModel, table=True):
         return f"upl_{self.code}"
 
 
-class TaskFigure(SQLModel, table=True):
+class TaskFigure(Row, table=True):
     """What happened to the tasks of a project in an hour; private and deleted ones do not count.
 
     Triggers of the database keep it, in the transaction that changes a task.
@@ -228,7 +229,7 @@ NOBODY: Final = uuid.UUID(int=0)
 """Whose the tasks and files are, in the counts, that are nobody's alone."""
 
 
-class TaskDay(SQLModel, table=True):
+class TaskDay(Row, table=True):
     """How many tasks of a project came on a day, or were settled on it; deleted ones do not count.
 
     Triggers of the database keep it likewise.
@@ -253,7 +254,7 @@ class TaskDay(SQLModel, table=True):
     counted: int
 
 
-class FileDay(SQLModel, table=True):
+class FileDay(Row, table=True):
     """How many files were sent on a day; kept likewise."""
 
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -268,7 +269,7 @@ class FileDay(SQLModel, table=True):
     counted: int
 
 
-class PersonDay(SQLModel, table=True):
+class PersonDay(Row, table=True):
     """How many tasks on which somebody decided were settled on a day; private ones do not count.
 
     Kept likewise, but in no slots: a row of which nothing is left has to go, since it tells of
@@ -296,7 +297,7 @@ OWN_SENT: Final = ("owner_id", "created_at", "id", "organization_id", "is_privat
 ONLY_OWN: Final = _where("task_id IS NULL AND is_private = 1", "task_id IS NULL AND is_private")
 
 
-class File(SQLModel, table=True):
+class File(Row, table=True):
     """Bytes that came in or that a task made."""
 
     __table_args__ = (
@@ -379,7 +380,7 @@ OWN: Final = (
 UNSETTLED: Final = ("project_id", "created_at", "code", "settled_at", "deleted_at", "is_private")
 
 
-class Task(SQLModel, table=True):
+class Task(Row, table=True):
     """One piece of work on one input: one flow run, seen from outside."""
 
     __table_args__ = (
@@ -545,7 +546,7 @@ class Task(SQLModel, table=True):
         return short_of(self.id)
 
 
-class ExportedFile(SQLModel, table=True):
+class ExportedFile(Row, table=True):
     """A name that a task has at the place where its files are put: no other task gets it.
 
     Committed before the file is written, so that whoever writes it again writes it there.
@@ -560,7 +561,7 @@ class ExportedFile(SQLModel, table=True):
     """Key of the bytes that are there."""
 
 
-class Document(SQLModel, table=True):
+class Document(Row, table=True):
     """A document found in the input of a task."""
 
     __table_args__ = (UniqueConstraint("task_id", "number"),)
@@ -583,7 +584,7 @@ class Document(SQLModel, table=True):
     """1-based; documents of a task with the same number belong together."""
 
 
-class Page(SQLModel, table=True):
+class Page(Row, table=True):
     """A page of the input of a task, as it was read."""
 
     __table_args__ = (UniqueConstraint("task_id", "number"),)
@@ -605,7 +606,7 @@ class Page(SQLModel, table=True):
     words_blob: str
 
 
-class Presence(SQLModel, table=True):
+class Presence(Row, table=True):
     """Somebody who has the page of a task open; one that is not renewed is soon over."""
 
     task_id: uuid.UUID = Field(primary_key=True, foreign_key="task.id", ondelete="CASCADE")
@@ -613,7 +614,7 @@ class Presence(SQLModel, table=True):
     seen_at: datetime = columns.time(index=True)
 
 
-class ValueChange(SQLModel, table=True):
+class ValueChange(Row, table=True):
     """What somebody made of a value; it goes when the content of its task goes."""
 
     __table_args__ = (Index("ix_valuechange_task", "task_id", "at"),)
@@ -634,7 +635,7 @@ class ValueChange(SQLModel, table=True):
     at: datetime = columns.time()
 
 
-class Collaboration(SQLModel, table=True):
+class Collaboration(Row, table=True):
     """A team or a person who sees a private task, and works on some of its steps."""
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -649,7 +650,7 @@ class Collaboration(SQLModel, table=True):
     """Names of steps; `*` for all."""
 
 
-class Activity(SQLModel, table=True):
+class Activity(Row, table=True):
     """One thing that happened, written in the transaction in which it happened."""
 
     __table_args__ = (
@@ -676,7 +677,7 @@ class Activity(SQLModel, table=True):
     at: datetime = columns.time()
 
 
-class Webhook(SQLModel, table=True):
+class Webhook(Row, table=True):
     """An address of an organization that is told of events."""
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -719,7 +720,7 @@ class DeliveryOutcome(StrEnum):
     FAILED = "failed"  #: given up
 
 
-class Delivery(SQLModel, table=True):
+class Delivery(Row, table=True):
     """An event that a receiver is to be told of, and what became of it.
 
     Committed with the event. The row is the log too: it stays for a while.
@@ -774,7 +775,7 @@ class OutboxKind(StrEnum):
     END = "end"  #: put the run, which nobody executes, into the final state of its task
 
 
-class Outbox(SQLModel, table=True):
+class Outbox(Row, table=True):
     """A call to Prefect that must still be made, committed with the change that needs it."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -788,7 +789,7 @@ class Outbox(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
-class Worker(SQLModel, table=True):
+class Worker(Row, table=True):
     """A process that executes runs. It is alive while `seen_at` is fresh."""
 
     id: uuid.UUID = columns.made(uuid.uuid4, primary_key=True)
@@ -800,7 +801,7 @@ class Worker(SQLModel, table=True):
     stopped_at: datetime | None = columns.later()
 
 
-class IdempotencyRecord(SQLModel, table=True):
+class IdempotencyRecord(Row, table=True):
     """The answer given to a POST with an `Idempotency-Key`."""
 
     __table_args__ = (UniqueConstraint("organization_id", "route", "key"),)
