@@ -1,39 +1,46 @@
 """What one box carries, what a task costs and where, and what more boxes would carry.
 
-`python benchmarks/scale.py [throughput] [growth] [housekeeping] [model]`; all of them when none is
+`python benchmarks/scale.py [throughput] [growth] [model]`; all of them when none is
 named. The model is made of what throughput and growth have measured in the same call.
 
 - throughput: 1, 2 and 4 workers on this machine, the same documents; processor time per task, split
   into API, Prefect server, workers and the children of workers that do the operations.
-- growth: so many tasks at once (`--counts 10 100 1000 10000`): from submit to completed.
-- housekeeping: the flows that run on schedules, in a store with few and with many tasks.
+- growth: what a task costs while so many are queued (`--counts 10 100 1000 10000`), on SQLite.
 """
 
 import argparse
-import asyncio
 import contextlib
+import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import psutil
-from sqlalchemy import insert
 
 from tests.documents import invoice, project
 from tests.e2e.installation import Installation, wait_until
 
 PARTS = ("api", "prefect", "worker", "operations")
 MOST_SECONDS = 3600
+
+FIRST = 60
+"""Tasks of which growth measures the cost, while the others wait; 64 are taken at once."""
+
+SENT = 10
+"""Of the tasks in the queue, how many really come in there; the others are copies."""
+
+SHIPPED = {"PAPERTRAY_HEARTBEAT_SECONDS": "5", "PAPERTRAY_REVIEW_ATTENDED_SECONDS": "30"}
+"""The defaults, in the place of the hurried settings of tests."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Cost:
     cpu: dict[str, float]
     """Processor seconds of each of PARTS."""
     latencies: list[float]
-    """Seconds from when a task was taken in to its end."""
+    """Seconds from when a task was taken in to its end; empty where that says nothing."""
 
     @property
     def each(self) -> dict[str, float]:
@@ -53,11 +60,13 @@ class Cost:
 
     def row(self, name: str) -> str:
         spent = " | ".join(f"{1000 * self.each[part]:.0f}" for part in PARTS)
-        middle, last = statistics.median(self.latencies), max(self.latencies)
+        middle, last = ("", "")
+        if self.latencies:
+            middle, last = f"{statistics.median(self.latencies):.2f}", f"{max(self.latencies):.2f}"
         whole = 1000 * sum(self.each.values())
         return (
             f"| {name} | {self.count / self.seconds:.2f} | {spent} | {whole:.0f} |"
-            f" {middle:.2f} | {last:.2f} |"
+            f" {middle} | {last} |"
         )
 
 
@@ -86,7 +95,7 @@ class Box:
     """A Papertray, and workers beside the one that it starts itself."""
 
     def __init__(self, folder: Path):
-        self.papertray = Installation(folder)
+        self.papertray = Installation(folder, **SHIPPED)
         self._more: list[subprocess.Popen[bytes]] = []
         self._log = (folder.parent / f"{folder.name}.log").open("wb")
 
@@ -123,7 +132,8 @@ class Box:
         answer = self.papertray.prefect.post("/work_pools/papertray/workers/filter", json=body)
         return len(answer.json())
 
-    def _spent(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
+        """Processor seconds of each of PARTS until now."""
         workers = [self.papertray.pid("worker"), *(one.pid for one in self._more)]
         processes = [psutil.Process(pid) for pid in workers]
         return {
@@ -135,7 +145,7 @@ class Box:
 
     def cost(self, count: int, content: bytes) -> Cost:
         """Send so many documents at once, and wait until all are done."""
-        before, began = self._spent(), time.monotonic()
+        before, began = self.spent(), time.monotonic()
         tasks = {self.papertray.submit(content, name=f"{n}.pdf") for n in range(count)}
         done: dict[str, float] = {}
 
@@ -148,7 +158,7 @@ class Box:
 
         wait_until(all_done, MOST_SECONDS, lambda: f"{len(done)} of {count} are done")
         seconds = time.monotonic() - began
-        after = self._spent()
+        after = self.spent()
         cpu = {part: after[part] - before[part] for part in PARTS}
         return Cost(count, seconds, cpu, list(done.values()))
 
@@ -185,89 +195,127 @@ def throughput(folder: Path, count: int) -> dict[int, Cost]:
 
 
 def growth(folder: Path, counts: list[int]) -> dict[int, Cost]:
+    """What a task costs while so many wait behind it."""
     found: dict[int, Cost] = {}
-    print(f"\nSo many at once, one worker\n\n{HEAD}")
+    print(f"\nCost of the first {FIRST} while so many are queued, one worker\n\n{HEAD}")
     with Box(folder / "growth").running() as box:
         box.cost(10, invoice())
+        queue = Queue(box)
         for count in counts:
-            found[count] = box.cost(count, invoice())
-            print(found[count].row(f"{count} tasks"), flush=True)
+            queue.fill(count)
+            found[count] = queue.cost()
+            print(found[count].row(f"{count} queued"), flush=True)
     if {100, counts[-1]} <= set(found) and counts[-1] > 100:
         ratio = sum(found[counts[-1]].each.values()) / sum(found[100].each.values())
         print(f"\nCost of a task, {counts[-1]} to 100: {ratio:.2f} (target: 1.2 at 10,000)")
     return found
 
 
-def housekeeping(folder: Path, finished: int, waiting: int) -> None:
-    print("\nThe scheduled flows, seconds\n")
-    print(
-        f"| | {finished // 100} ended, {waiting // 100} waiting | {finished}, {waiting} | ratio |"
-    )
-    print("| --- | ---: | ---: | ---: |")
-    few = asyncio.run(_housekept(folder / "few", finished // 100, waiting // 100))
-    many = asyncio.run(_housekept(folder / "many", finished, waiting))
-    for name in few:
-        ratio = many[name] / few[name]
-        print(f"| {name} | {few[name]:.4f} | {many[name]:.4f} | {ratio:.2f} |")
+class Queue:
+    """Tasks that wait for the worker, most of them copies of the rows of one that came in.
+
+    To have 10,000 come in takes longer than to measure what they slow: so the rows of a task, its
+    run and the state of its run are copied, in both databases. A copy is worked on like any other.
+    """
+
+    def __init__(self, box: Box):
+        self._box = box
+        self._store = box.papertray.home / "papertray.db"
+        self._prefect = box.papertray.home / "prefect" / "prefect.db"
+
+    def fill(self, count: int) -> None:
+        """Hold the queue, and fill it up."""
+        self._hold(is_paused=True)
+        self._wait_for_nothing_under_way()
+        waiting = self._tasks("state = 'queued'")
+        while waiting < min(count, SENT):
+            self._box.papertray.submit(invoice())
+            waiting += 1
+        sent = "state = 'queued' AND flow_run_id IS NOT NULL"
+        wait_until(lambda: self._tasks(sent) >= waiting, 120, lambda: "runs are not made")
+        self._copy(count - waiting)
+
+    def cost(self) -> Cost:
+        """Let the worker take from the queue until FIRST are done, and all that it has taken."""
+        before, done = self._box.spent(), self._tasks("state = 'completed'")
+        began = time.monotonic()
+        self._hold(is_paused=False)
+        enough = min(FIRST, self._tasks("state = 'queued'"))
+        wait_until(
+            lambda: self._tasks("state = 'completed'", every_seconds=0.5) - done >= enough,
+            MOST_SECONDS,
+            lambda: "the tasks do not get done",
+        )
+        self._hold(is_paused=True)
+        self._wait_for_nothing_under_way()
+        seconds, after = time.monotonic() - began, self._box.spent()
+        count = self._tasks("state = 'completed'") - done
+        cpu = {part: after[part] - before[part] for part in PARTS}
+        return Cost(count, seconds, cpu, [])
+
+    def _hold(self, *, is_paused: bool) -> None:
+        path = "/work_pools/papertray/queues/default"
+        answer = self._box.papertray.prefect.patch(path, json={"is_paused": is_paused})
+        answer.raise_for_status()
+
+    def _wait_for_nothing_under_way(self) -> None:
+        # What the worker has claimed is running in a moment: so it is looked at several times.
+        wait_until(
+            lambda: not any(self._tasks("state = 'running'", every_seconds=0.5) for _ in range(3)),
+            300,
+            lambda: "tasks do not end",
+        )
+
+    def _tasks(self, condition: str, every_seconds: float = 0.0) -> int:
+        time.sleep(every_seconds)
+        with contextlib.closing(sqlite3.connect(self._store)) as store:
+            return store.execute(f"SELECT count(*) FROM task WHERE {condition}").fetchone()[0]
+
+    def _copy(self, count: int) -> None:
+        with (
+            contextlib.closing(sqlite3.connect(self._store, timeout=60)) as store,
+            contextlib.closing(sqlite3.connect(self._prefect, timeout=60)) as prefect,
+        ):
+            task = _row(store, "task", "state = 'queued' ORDER BY created_at DESC")
+            run_id = str(UUID(task["flow_run_id"]))
+            run = _row(prefect, "flow_run", f"id = '{run_id}'")
+            state = _row(prefect, "flow_run_state", f"flow_run_id = '{run_id}'")
+            tasks: list[dict[str, Any]] = []
+            runs: list[dict[str, Any]] = []
+            states: list[dict[str, Any]] = []
+            for _ in range(count):
+                ids = [uuid4() for _ in range(3)]
+                code = ids[0].hex[:16]
+                tasks.append(
+                    task
+                    | {"id": ids[0].hex, "code": code, "number": None, "flow_run_id": ids[1].hex}
+                )
+                told = {
+                    "id": str(ids[1]),
+                    "name": f"task_{code}",
+                    "idempotency_key": str(ids[0]),
+                    "parameters": json.dumps({"task_id": str(ids[0])}),
+                    "state_id": str(ids[2]),
+                }
+                runs.append(run | told)
+                states.append(state | {"id": str(ids[2]), "flow_run_id": str(ids[1])})
+            for database, table, rows in (
+                (store, "task", tasks),
+                (prefect, "flow_run", runs),
+                (prefect, "flow_run_state", states),
+            ):
+                if rows:
+                    names = ", ".join(f'"{name}"' for name in rows[0])
+                    values = ", ".join("?" * len(rows[0]))
+                    command = f"INSERT INTO {table} ({names}) VALUES ({values})"
+                    database.executemany(command, [tuple(row.values()) for row in rows])
+            store.commit()
+            prefect.commit()
 
 
-async def _housekept(home: Path, finished: int, waiting: int) -> dict[str, float]:
-    from flows.daily_report import days_before
-    from flows.erase import retain_once
-    from flows.expire import expire_once
-    from store.blobs import blobs
-    from store.database import database, migrate
-    from store.ids import new_code, now
-    from store.models import Task
-    from store.organizations import default_organization
-    from store.settings import settings
-    from store.states import State
-
-    os.environ["PAPERTRAY_HOME"] = str(home)
-    for cached in (settings, database, blobs):
-        cached.cache_clear()
-    await asyncio.to_thread(migrate)
-    organization = await default_organization()
-    at = now()
-
-    def row(number: int) -> dict[str, Any]:
-        is_over = number < finished
-        # The finished are of the last three months, as many each day.
-        created = at - timedelta(days=90 * number / finished if is_over else 0.1)
-        return {
-            "id": uuid4(),
-            "code": new_code(),
-            "number": number,
-            "organization_id": organization,
-            "operation": "process",
-            "state": State.COMPLETED if is_over else State.IN_REVIEW,
-            "created_at": created,
-            "updated_at": created,
-            "finished_at": created + timedelta(minutes=3) if is_over else None,
-            "deadline_at": at + timedelta(days=30),
-            "review_due_at": None if is_over else at + timedelta(days=3),
-        }
-
-    for start in range(0, finished + waiting, 10_000):
-        async with database().writing() as session:
-            rows = range(start, min(start + 10_000, finished + waiting))
-            await session.execute(insert(Task), [row(number) for number in rows])
-    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    works: dict[str, Callable[[], Awaitable[Any]]] = {
-        "expire": expire_once,
-        "retain": retain_once,
-        "daily report, 14 days": lambda: days_before(midnight, 14),
-    }
-    took: dict[str, float] = {}
-    for name, work in works.items():
-        times: list[float] = []
-        for _ in range(4):
-            began = time.process_time()
-            await work()
-            times.append(time.process_time() - began)
-        took[name] = statistics.median(times[1:])
-    await database().close()
-    return took
+def _row(database: sqlite3.Connection, table: str, condition: str) -> dict[str, Any]:
+    found = database.execute(f"SELECT * FROM {table} WHERE {condition} LIMIT 1")
+    return dict(zip((one[0] for one in found.description), found.fetchone(), strict=True))
 
 
 def model(measured: Cost, cores: int) -> None:
@@ -291,13 +339,11 @@ def model(measured: Cost, cores: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", help="throughput, growth, housekeeping, model")
+    parser.add_argument("what", nargs="*", help="throughput, growth, model")
     parser.add_argument("--tasks", type=int, default=100, help="of each measurement of throughput")
-    parser.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000])
-    parser.add_argument("--finished", type=int, default=100_000)
-    parser.add_argument("--waiting", type=int, default=10_000)
+    parser.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000, 10_000])
     asked = parser.parse_args()
-    wanted = asked.what or ["throughput", "growth", "housekeeping", "model"]
+    wanted = asked.what or ["throughput", "growth", "model"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         costs: dict[int, Cost] = {}
@@ -305,8 +351,6 @@ def main() -> None:
             costs = throughput(folder, asked.tasks)
         if "growth" in wanted:
             growth(folder, sorted(asked.counts))
-        if "housekeeping" in wanted:
-            housekeeping(folder, asked.finished, asked.waiting)
         if "model" in wanted and costs:
             model(costs[1], os.cpu_count() or 1)
 

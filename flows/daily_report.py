@@ -1,5 +1,7 @@
 """A report of each day: how much came and went, how long it took, how right it was."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
@@ -9,7 +11,8 @@ from prefect.artifacts import acreate_image_artifact, acreate_table_artifact
 from prefect.client.schemas.objects import State as RunState
 from prefect.states import Completed
 from pydantic import Field
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,7 +21,7 @@ from flows.plots import as_url, plot
 from store.aggregates import count_where, seconds_between, share_where
 from store.database import database
 from store.ids import now
-from store.models import Organization, Task
+from store.models import Organization, ReportedDay, Task
 from store.states import State
 
 MOST_DAYS: Final = 92
@@ -106,34 +109,67 @@ async def daily_report(
 
 
 async def days_before(end: datetime, count: int) -> list[Day]:
-    """What happened in each of the days before a midnight, the oldest first."""
+    """What happened in each of the days before a midnight, the oldest first.
+
+    A day is counted once, by the first report after its end; but how right its decisions were
+    is found out later, and so looked up each time.
+    """
+    starts = [end - timedelta(days=number) for number in range(count, 0, -1)]
     async with database().reading() as session:
         everybody = (await session.execute(select(col(Organization.id)))).scalars().all()
         # Named, since the indexes that have the times begin with the organization.
         tasks = select(Task).where(col(Task.organization_id).in_(everybody))
-        starts = [end - timedelta(days=number) for number in range(count, 0, -1)]
-        return [await _day(session, tasks, start) for start in starts]
+        query = select(ReportedDay).where(col(ReportedDay.day) >= starts[0].date())
+        kept = {one.day: one for one in (await session.execute(query)).scalars()}
+        missing = [start for start in starts if start.date() not in kept]
+        counted = [await _counted(session, tasks, start) for start in missing]
+        accuracy = await _accuracy(session, tasks, starts)
+    for one in counted:
+        with suppress(IntegrityError):  # another report has counted it in this moment
+            async with database().writing() as session:
+                session.add(one)
+        kept[one.day] = one
+    return [
+        Day(
+            **kept[start.date()].model_dump(exclude={"day"}),
+            date=start.date(),
+            accuracy=accuracy.get(number),
+        )
+        for number, start in enumerate(starts)
+    ]
 
 
-async def _day(session: AsyncSession, tasks: Select[tuple[Task]], start: datetime) -> Day:
+async def _accuracy(
+    session: AsyncSession, tasks: Select[tuple[Task]], starts: Sequence[datetime]
+) -> Mapping[int, float]:
+    """By the index of the day, where decisions of it were judged: how many were right."""
+    ended = col(Task.finished_at)
+    end = starts[-1] + timedelta(days=1)
+    number = case(*((ended < one, index) for index, one in enumerate([*starts[1:], end])))
+    is_judged = col(Task.is_correct).is_not(None)
+    right = share_where(col(Task.is_correct).is_(True), among=is_judged)
+    judged = tasks.where(is_judged, ended >= starts[0], ended < end)
+    rows = await session.execute(judged.with_only_columns(number, right).group_by(number))
+    return {index: float(share) for index, share in rows.tuples()}
+
+
+async def _counted(
+    session: AsyncSession, tasks: Select[tuple[Task]], start: datetime
+) -> ReportedDay:
     until = start + timedelta(days=1)
     made = tasks.where(col(Task.created_at) >= start, col(Task.created_at) < until)
     ended = tasks.where(col(Task.finished_at) >= start, col(Task.finished_at) < until)
     is_completed = col(Task.state) == State.COMPLETED
-    is_audited = col(Task.is_correct).is_not(None)
     created = (await session.execute(made.with_only_columns(func.count()))).scalar_one()
-    row = (
-        await session.execute(
-            ended.with_only_columns(
-                func.count(),
-                count_where(is_completed),
-                count_where(col(Task.state) == State.FAILED),
-                share_where(col(Task.decided_by).is_(None), among=is_completed),
-                share_where(col(Task.is_correct).is_(True), among=is_audited),
-            )
-        )
+    columns = (
+        func.count(),
+        count_where(is_completed),
+        count_where(col(Task.state) == State.FAILED),
+        share_where(col(Task.decided_by).is_(None), among=is_completed),
+    )
+    count, completed, failed, untouched = (
+        await session.execute(ended.with_only_columns(*columns))
     ).one()
-    count, completed, failed, untouched, accuracy = row
     took = seconds_between(Task.created_at, Task.finished_at)
     ordered = ended.with_only_columns(took).order_by(took)
 
@@ -141,8 +177,8 @@ async def _day(session: AsyncSession, tasks: Select[tuple[Task]], start: datetim
         place = ordered.offset(int(share * (count - 1))).limit(1)
         return float((await session.execute(place)).scalar_one()) if count else None
 
-    return Day(
-        date=start.date(),
+    return ReportedDay(
+        day=start.date(),
         created=created,
         completed=completed or 0,
         ended_otherwise=count - (completed or 0),
@@ -150,7 +186,6 @@ async def _day(session: AsyncSession, tasks: Select[tuple[Task]], start: datetim
         median_seconds=await at(0.5),
         slow_seconds=await at(0.95),
         untouched=None if untouched is None else float(untouched),
-        accuracy=None if accuracy is None else float(accuracy),
     )
 
 

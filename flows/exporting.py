@@ -87,12 +87,17 @@ async def _make_of_documents(run: TaskRun, pages: ReadPagesResult) -> None:
         made += [Made("data", name, name) for name in exported.files]
         named_by += facts[:1] * len(made)  # data is of all documents: the first names it
     if "pdf" in project.export.formats:
+        parts = _parts_of(documents, pages)
         searchable: MakeSearchablePdfResult = await make_searchable_pdf(
             [Blob(source.blob), *(run.blob(f"read/{name}") for name in pages.text_layer_files)],
-            MakeSearchablePdfParams(documents=_parts_of(documents, pages)),
+            MakeSearchablePdfParams(documents=parts),
             folder=run.blob(folder),
         )
-        made += [Made("searchable_pdf", name, name) for name in searchable.files]
+        counts = [len(part) for part in parts] or [searchable.page_count]
+        made += [
+            Made("searchable_pdf", name, name, {"page_count": count})
+            for name, count in zip(searchable.files, counts, strict=True)
+        ]
         named_by += facts
     await keep_files(run, folder, _named(project, made, named_by))
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from flows.intakes import (
@@ -57,7 +57,7 @@ ENDED_WELL: Final = frozenset({State.COMPLETED, State.FILTERED})
 
 _OFFERED: Final = frozenset({State.AWAITING_EXPORT, State.EXPORTING})
 
-_TROUBLE: Final = (PapertrayError, SQLAlchemyError, OSError)
+_TROUBLE: Final = (PapertrayError, OSError)
 """What may be over the next time: the file stays taken, and is tried again."""
 
 
@@ -130,6 +130,19 @@ class Swept:
         """Whether anything moved on."""
         return bool(self.taken or self.submitted or self.done or self.failed)
 
+    @property
+    def told(self) -> str:
+        """How many files moved on, in words."""
+        return (
+            f"{self.submitted} taken in, {self.done} done, {self.failed} failed,"
+            f" {self.under_way} under way"
+        )
+
+    @property
+    def told_trouble(self) -> str:
+        """What has to be tried again, in sentences; empty: nothing."""
+        return " ".join(f"{count} files: {why}" for why, count in self.troubles.items())
+
     def then(self, later: "Swept") -> "Swept":
         """This and a later sweep, as one."""
         return replace(
@@ -158,8 +171,7 @@ class FolderAgent:
 
         Raises:
             NotFoundError: the project is gone.
-            UnavailableError: the folder cannot be read now.
-            SQLAlchemyError: the store does not answer.
+            UnavailableError: the folder cannot be read now, or the store does not answer.
         """
         swept = Swept()
         for intake in await asyncio.to_thread(self._take, swept):
@@ -249,9 +261,12 @@ class FolderAgent:
             )
         except UnavailableError:
             raise  # the store may have got it nevertheless: the bytes are its task's
-        except (PapertrayError, IntegrityError):
+        except PapertrayError:
             await blobs().delete(file.blob)  # nothing was committed
             raise
+        except IntegrityError as error:
+            await blobs().delete(file.blob)
+            raise ConflictError("What a task refers to has changed meanwhile.") from error
         intake.read_signature = before
         intake.submitted()
         return True
@@ -397,8 +412,8 @@ def _of_error(error: PapertrayError) -> dict[str, str]:
     return {"code": error.code, "message": error.message}
 
 
-def _told(error: Exception) -> str:
+def _told(error: PapertrayError | OSError) -> str:
     """What went wrong, without names of files and values."""
     if isinstance(error, PapertrayError):
         return error.message
-    return getattr(error, "strerror", None) or type(error).__name__
+    return f"{error.strerror or type(error).__name__}."

@@ -32,6 +32,8 @@ class Made(NamedTuple):
     """Its name there."""
     name: str
     """What it is called from now on."""
+    properties: dict[str, int] | None = None
+    """As `operations.tools.properties` tells of it; none: it is looked at."""
 
 
 async def keep_files(run: TaskRun, folder: str, made: Sequence[Made]) -> list[File]:
@@ -50,9 +52,11 @@ async def keep_files(run: TaskRun, folder: str, made: Sequence[Made]) -> list[Fi
         ]
         digests = await asyncio.to_thread(lambda: [_sha256(path) for path in paths])
         types = [mimetypes.guess_type(one.blob)[0] or UNKNOWN for one in made]
-        readable = [n for n, media_type in enumerate(types) if media_type in READABLE]
-        told = await in_child(properties_of_each, [paths[n] for n in readable]) if readable else []
-        properties = dict(zip(readable, told, strict=True))
+        properties = {n: one.properties for n, one in enumerate(made) if one.properties}
+        unseen = [n for n, one in enumerate(types) if one in READABLE and n not in properties]
+        if unseen:
+            told = await in_child(properties_of_each, [paths[n] for n in unseen])
+            properties |= zip(unseen, told, strict=True)
         files = [
             File(
                 organization_id=run.task.organization_id,

@@ -96,7 +96,6 @@ async def have_export_reviewed(run: TaskRun, leave: Callable[[], Awaitable[None]
         except UnavailableError as error:
             if run.is_patient and isinstance(error, TROUBLE):
                 raise
-            await show_review_link(run.task.public_id)
             return f"the export failed: {error.message}"
         has_left = True
         return ""
@@ -116,6 +115,7 @@ async def _have_reviewed(
         reason = await reason_for(run, project)
         if not reason or task.is_test:
             return
+        await show_review_link(task.public_id)
         await _ask(run, project, step, reason)
     if run.task.state is not State.IN_REVIEW or run.task.review_step != step:
         return
@@ -178,9 +178,6 @@ async def _reason_in_sorting(run: TaskRun, project: ProjectFile) -> str:
         "documents to be told apart": asks_for_pages(project, documents),
         "types to be confirmed": _asks_for_types(project, documents),
     }
-    if not any(reasons.values()):
-        return ""
-    await show_review_link(run.task.public_id)
     return "; ".join(
         f"{why}: {', '.join(f'document {number}' for number in numbers)}"
         for why, numbers in reasons.items()
@@ -227,7 +224,6 @@ async def _reason_in_values(run: TaskRun, project: ProjectFile) -> str:
     documents = await _documents(run)
     values = {document.number: field_values(document) for document in documents}
     await show_fields(list(values.items()))
-    await show_review_link(run.task.public_id)
     named = {
         field_key(documents, number, name): value
         for number, fields in values.items()
@@ -276,7 +272,6 @@ async def _reason_in_data(run: TaskRun, project: ProjectFile) -> str:
         if faults:
             raise FieldsInvalidError(fields=faults)
         return ""
-    await show_review_link(run.task.public_id)
     if project.when_review is WhenReview.ALWAYS:
         return "the project asks for it"
     return f"to be filled in: {', '.join(faults)}" if faults else ""

@@ -71,6 +71,7 @@ class TaskRun:
         self.task = task
         self.is_patient = is_patient
         self.caller = Caller(task.organization_id, Actor("flow", "system"))
+        self._project: ProjectFile | None = None
         self._progress = ProgressArtifact()
         self._shown_at = 0.0
 
@@ -92,9 +93,11 @@ class TaskRun:
         return self.task
 
     async def project(self) -> ProjectFile:
-        """The project file that the task was made with."""
-        async with database().reading() as session:
-            return await project_file_of(session, self.task)
+        """The project file that the task was made with, which never changes."""
+        if self._project is None:
+            async with database().reading() as session:
+                self._project = await project_file_of(session, self.task)
+        return self._project
 
     async def happen(self, event: Event, *, reason: str = "", **changes: Any) -> Task:
         """Let something happen to the task.

@@ -128,8 +128,4 @@ async def _swept(agent: FolderAgent, watch: Watch) -> Swept:
 
 
 def _told(swept: Swept) -> str:
-    troubles = "".join(f" {count} files: {why}" for why, count in swept.troubles.items())
-    return (
-        f"{swept.submitted} taken in, {swept.done} done, {swept.failed} failed,"
-        f" {swept.under_way} under way.{troubles}"
-    )
+    return f"{swept.told}. {swept.told_trouble}".rstrip()

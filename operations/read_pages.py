@@ -15,7 +15,7 @@ from operations.tools.reading import (
     TEXT_LAYER,
     Orders,
     ReadPage,
-    examine,
+    begin,
     read_as_they_are,
     read_by_ocr,
 )
@@ -26,6 +26,8 @@ _PAGES_AT_ONCE = 32
 """Pages with a text layer take a hundredth of a second each, a tenth with their image: a child,
 which takes as long to get going, reads several."""
 
+_PAGES_TO_BEGIN_WITH = 4
+"""Documents that have no more pages are read by the child that looks whether they can be."""
 
 _OCR_PAGES_AT_ONCE = 4
 """Starting tesseract takes a twentieth of the time of a page. Not more than these, so that a long
@@ -130,8 +132,6 @@ async def read(
     """
     languages = [] if params.mode == "skip" else params.languages
     with scratch_folder() as repairs:
-        document = await in_child(examine, source, repairs, languages)
-        numbers = pages_of(params.pages, document.page_count)
         orders = Orders(
             params.languages,
             params.dpi,
@@ -140,7 +140,10 @@ async def read(
             with_images=with_images,
             keep_any_text=keep_any_text,
         )
-        done: list[ReadPage] = []
+        most = 0 if params.mode == "force" else _PAGES_TO_BEGIN_WITH
+        begun = await in_child(begin, source, repairs, languages, params.pages, orders, most)
+        document, done = begun.source, begun.pages
+        numbers = pages_of(params.pages, document.page_count)
         count = 0
 
         async def one_more() -> None:
@@ -155,14 +158,16 @@ async def read(
         async def by_ocr(some: Sequence[int]) -> None:
             done.extend(await in_child(read_by_ocr, document, some, orders, each_page=one_more))
 
-        if params.mode != "force":
+        for _ in done:
+            await one_more()
+        if params.mode != "force" and len(numbers) > most:
             await spread(
                 as_they_are,
                 [numbers[n : n + _PAGES_AT_ONCE] for n in range(0, len(numbers), _PAGES_AT_ONCE)],
             )
         left = sorted(set(numbers) - {page.number for page in done})
-        most = _OCR_PAGES_AT_ONCE if params.dpi <= _LARGE_DPI else 1
-        await spread(by_ocr, _batches(left, most))
+        at_once = _OCR_PAGES_AT_ONCE if params.dpi <= _LARGE_DPI else 1
+        await spread(by_ocr, _batches(left, at_once))
     return ReadPagesResult(
         page_count=document.page_count, pages=sorted(done, key=lambda page: page.number)
     )

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -286,6 +286,24 @@ class PersonDay(Row, table=True):
     counted: int
 
 
+class ReportedDay(SQLModel, table=True):
+    """What happened in a day, as the daily report counted it when the day was over.
+
+    It is not counted again: tasks are forgotten, and a report would read more of them each day.
+    """
+
+    day: date = Field(primary_key=True)
+    """In UTC, of all organizations."""
+    created: int
+    completed: int
+    ended_otherwise: int
+    failed: int
+    median_seconds: float | None
+    slow_seconds: float | None
+    untouched: float | None
+    """This and those before: as `Day` in `flows/daily_report.py` has them."""
+
+
 def _where(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
     """Which rows an index has."""
     return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
@@ -355,6 +373,7 @@ ONLY_WITH_INPUT: Final = _where("input_file_id IS NOT NULL")
 ONLY_UPLOADED: Final = _where("upload_id IS NOT NULL")
 OPEN_ONLY: Final = _where("finished_at IS NULL")
 ENDED_ONLY: Final = _where("finished_at IS NOT NULL")
+JUDGED_ONLY: Final = _where("is_correct IS NOT NULL")
 # The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
 SETTLED: Final = (
     *("project_id", "settled_at", "code"),
@@ -415,6 +434,8 @@ class Task(Row, table=True):
         Index("ix_task_waiting", "project_id", "review_since", **SHARED_WAITING),
         # What ended lately, and which of it came first.
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
+        # How right the decisions of some days were.
+        Index("ix_task_judged", "organization_id", "finished_at", "is_correct", **JUDGED_ONLY),
         # Who works on a file; whose bytes came before is found by it, too.
         Index("ix_task_input", "input_file_id", **ONLY_WITH_INPUT),
         # What may be over its time: only what has not ended.

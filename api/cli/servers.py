@@ -227,10 +227,11 @@ async def deploy(*, notify: str = "", options: Options = DEFAULTS) -> Answer:
     from flows import engine  # imports Prefect: seconds
 
     pool = settings().work_pool
-    await engine.ensure_deployed()
-    await engine.limit_bulk(pool, BULK_RUNS_FOR_EACH_CORE * settings().operation_slots)
-    await engine.ensure_variables()
-    await engine.ensure_automations(notify)
+    async with engine.connected():
+        await engine.ensure_deployed()
+        await engine.limit_bulk(pool, BULK_RUNS_FOR_EACH_CORE * settings().operation_slots)
+        await engine.ensure_variables()
+        await engine.ensure_automations(notify)
     made: list[dict[str, Any]] = [
         {"name": one.name, "pool": pool, "queue": one.queue, "tags": one.tags}
         for one in engine.DEPLOYMENTS

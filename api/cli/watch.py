@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options
@@ -66,7 +65,7 @@ async def watch(
         "failed": total.failed,
         "under_way": total.under_way,
     }
-    return Answer(counts, _line(total))
+    return Answer(counts, total.told)
 
 
 async def _until_told(
@@ -77,26 +76,19 @@ async def _until_told(
         swept = Swept()
         try:
             swept = await agent.sweep()
-            now = "".join(f"{count} files: {why}" for why, count in swept.troubles.items())
-        except (UnavailableError, SQLAlchemyError) as error:
+            now = swept.told_trouble
+        except UnavailableError as error:
             if once:
                 raise
-            now = getattr(error, "message", "The store does not answer.")
+            now = error.message
         total = total.then(swept)
         if now and now != trouble:
             options.tell(f"{now} Trying again ...")
         trouble = now
         if swept.has_changed_something:
-            options.tell(_line(swept))
+            options.tell(swept.told)
         if once and not (swept.unsettled or swept.taken):
             break
         if not swept.taken:  # else there may be more
             await pause(stop, poll_seconds)
     return total
-
-
-def _line(swept: Swept) -> str:
-    return (
-        f"{swept.submitted} taken in, {swept.done} done, {swept.failed} failed,"
-        f" {swept.under_way} under way"
-    )

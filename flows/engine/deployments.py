@@ -121,13 +121,14 @@ async def ensure_deployed(deployments: Sequence[Deployment] = DEPLOYMENTS) -> No
     An existing pool of another type stays what it is: the flows run on stock pools, too.
     """
     pool = settings().work_pool
-    await ensure_pool(pool)
-    # A deployment has the name of its flow; another flow may have a deployment of that name.
-    names = {"name": {"any_": [one.name for one in deployments]}}
-    both = {"flows": names, "deployments": names, "limit": PAGE}
-    there = {one["name"]: one for one in await client.call("POST", "/deployments/filter", both)}
-    for deployment in deployments:
-        await deploy(deployment, pool, there.get(deployment.name))
+    async with client.connected():  # one for all the calls
+        await ensure_pool(pool)
+        # A deployment has the name of its flow; another flow may have a deployment of that name.
+        names = {"name": {"any_": [one.name for one in deployments]}}
+        both = {"flows": names, "deployments": names, "limit": PAGE}
+        there = {one["name"]: one for one in await client.call("POST", "/deployments/filter", both)}
+        for deployment in deployments:
+            await deploy(deployment, pool, there.get(deployment.name))
 
 
 async def ensure_pool(pool: str) -> None:

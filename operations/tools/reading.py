@@ -25,6 +25,7 @@ from operations.tools.job import page_done
 from operations.tools.layout import arranged
 from operations.tools.missed_text import doubted, missed_text, with_missed
 from operations.tools.page_pictures import Pictures
+from operations.tools.page_range import pages_of
 from operations.tools.text_layer import (
     SCAN_COVER_RATIO,
     Quality,
@@ -97,6 +98,43 @@ class Orders:
     """Write the page images too, for people to look at."""
     keep_any_text: bool = False
     """Take a text layer of any worth, where there is one."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A document, and what has been read of it."""
+
+    source: Source
+    pages: list[ReadPage]
+
+
+def begin(
+    path: Path,
+    folder: Path,
+    languages: Sequence[str],
+    pages: str,
+    orders: Orders,
+    most: int,
+) -> Begun:
+    """Look whether a document can be read; where few pages are wanted, read them as they are.
+
+    A short document so takes one child, not two.
+
+    Args:
+        path: as the next two: of `examine`.
+        folder: see there.
+        languages: see there.
+        pages: which are wanted, like `2-7`; all when empty.
+        orders: how they are read.
+        most: how many pages are read at once; of more, none is.
+
+    Raises:
+        InputError: as `examine` does, or there are no such pages.
+        ToolMissingError: there is no tesseract, though it may be wanted.
+    """
+    source = examine(path, folder, languages)
+    numbers = pages_of(pages, source.page_count)
+    return Begun(source, read_as_they_are(source, numbers, orders) if len(numbers) <= most else [])
 
 
 def examine(path: Path, folder: Path, languages: Sequence[str]) -> Source:

@@ -81,7 +81,9 @@ class Server:
 @pytest.fixture(scope="module")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for a file of tests; until its end this process talks to it, too."""
-    server = Server(tmp_path_factory.mktemp("prefect"))
+    # That a worker is gone is noticed within seconds.
+    quick = {"PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "2"}
+    server = Server(tmp_path_factory.mktemp("prefect"), settings=quick)
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", *CLIENT)}
     os.environ.update(CLIENT, PREFECT_API_URL=server.url)
     refresh_global_settings_context()

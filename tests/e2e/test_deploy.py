@@ -2,9 +2,9 @@
 
 import asyncio
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -126,43 +126,51 @@ async def test_deploying_again_changes_nothing_and_prefect_deploys_the_same(
     assert third["queues"] == second["queues"]
 
 
-async def told(name: str, **resource: str) -> None:
-    """An event, as Prefect's server tells it of a run of ours or of our work pool."""
-    tag = {"prefect.resource.id": "prefect.tag.papertray", "prefect.resource.role": "tag"}
-    event = {
-        "id": str(uuid4()),
-        "occurred": now().isoformat(),
-        "event": name,
-        "resource": {key.replace("_", "."): value for key, value in resource.items()},
-        "related": [tag],
-    }
-    await engine.call("POST", "/events", [event])
+async def run_in(kind: str, name: str) -> None:
+    """A run of a task that gets into a state, as its worker tells Prefect."""
+    deployment = await engine.call("GET", "/deployments/name/process-task/process-task")
+    run = await engine.call("POST", f"/deployments/{deployment['id']}/create_flow_run", {})
+    body = {"state": {"type": kind, "name": name}, "force": True}
+    await engine.call("POST", f"/flow_runs/{run['id']}/set_state", body)
 
 
-async def test_automations_notice_a_run_that_failed_and_workers_that_are_gone(
-    prefect_server: Server,
-) -> None:
+async def test_each_automation_notices_what_it_is_for(prefect_server: Server) -> None:
     await deploy()
+    body = {"automations": {"name": {"any_": list(engine.AUTOMATIONS)}}}
+    for one in await engine.call("POST", "/automations/filter", body):
+        if one["trigger"]["posture"] == "Proactive":  # an hour, and a day; Prefect's least is 10 s
+            kept = ("name", "description", "enabled", "tags", "actions")
+            changed = {name: one[name] for name in kept}
+            trigger = {**one["trigger"], "within": 10}
+            path = f"/automations/{one['id']}"
+            await engine.call("PUT", path, {**changed, "trigger": trigger})
     since = now()
-    await told("prefect.flow-run.Failed", prefect_resource_id=f"prefect.flow-run.{uuid4()}")
-    await told(
-        "prefect.work-pool.not-ready",
-        prefect_resource_id=f"prefect.work-pool.{uuid4()}",
-        prefect_resource_name=settings().work_pool,
-    )
+    await run_in("FAILED", "Failed")
+    await run_in("RUNNING", "Running")
+    await run_in("PAUSED", "Suspended")
+    worker = {"name": "one", "heartbeat_interval_seconds": 1}
+    pool = settings().work_pool
+    await engine.call("POST", f"/work_pools/{pool}/workers/heartbeat", worker)
     body = {
         "filter": {
             "event": {"prefix": ["prefect.automation.triggered"]},
             "occurred": {"since": since.isoformat()},
         }
     }
+    found: Counter[str] = Counter()
 
-    async def triggered() -> bool:
-        found = (await engine.call("POST", "/events/filter", body))["events"]
-        names = {one["resource"]["prefect.resource.name"] for one in found}
-        return names == {"papertray: failed", "papertray: worker gone"}
+    async def all_triggered() -> bool:
+        events = (await engine.call("POST", "/events/filter", body))["events"]
+        found.clear()
+        found.update(one["resource"]["prefect.resource.name"] for one in events)
+        return set(found) == set(engine.AUTOMATIONS)
 
-    await until(triggered, 60, 0.5)
+    try:
+        await until(all_triggered, 90, 0.5)
+    except TimeoutError as error:
+        error.add_note(str(found))
+        raise
+    assert set(found.values()) == {1}, found
 
 
 @pytest.mark.filterwarnings("ignore:Artifact creation outside:FutureWarning")

@@ -2,11 +2,12 @@
 
 import xml.etree.ElementTree as ElementTree
 from base64 import b64decode
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from flows import daily_report
@@ -60,6 +61,21 @@ async def test_each_day_counts_what_came_what_ended_and_how(alice: Caller) -> No
         untouched=20 / 23,
         accuracy=0.5,
     )
+
+
+async def test_a_day_stays_as_it_was_counted_but_for_what_is_judged_later(alice: Caller) -> None:
+    noon = MIDNIGHT - timedelta(hours=12)
+    for _ in range(3):
+        await ended(alice, noon, 5, decided_by="bob")
+    (first,) = await daily_report.days_before(MIDNIGHT, 1)
+    assert (first.completed, first.accuracy) == (3, None)
+    async with database().writing() as session:
+        one = (await session.execute(select(Task).limit(1))).scalar_one()
+        one.is_correct = True
+        await session.execute(delete(Task).where(col(Task.id) != one.id))  # forgotten
+    before, second = await daily_report.days_before(MIDNIGHT, 2)
+    assert second == replace(first, accuracy=1.0)
+    assert (before.completed, before.accuracy) == (0, None)
 
 
 async def test_a_day_on_which_nothing_happened_has_no_means(alice: Caller) -> None:

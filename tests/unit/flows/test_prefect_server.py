@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,8 @@ from prefect.server.database.configurations import (
     AioSqliteConfiguration,
     BaseDatabaseConfiguration,
 )
+from sqlalchemy import event
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import OperationalError
 
 from flows.prefect_server import TUNING, server_environment, writers_in_turn
@@ -93,3 +96,39 @@ def test_a_postgresql_is_used_as_given(tmp_path: Path):
         ]
         == url
     )
+
+
+async def test_rows_of_one_insert_are_written_one_by_one_with_the_same_effect(tmp_path: Path):
+    configuration = writers_in_turn(f"sqlite+aiosqlite:///{tmp_path / 'p.db'}")
+    engine = await configuration.engine()
+    table = sa.Table(
+        "thing",
+        sa.MetaData(),
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String, default="unnamed"),
+    )
+    seen: list[tuple[str, bool]] = []
+
+    def see(*arguments: Any) -> None:
+        _, _, statement, _, _, is_several = arguments
+        seen.append((statement.split()[0], is_several))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", see)
+    async with engine.begin() as connection:
+        await connection.run_sync(table.metadata.create_all)
+        several = insert(table).values([{"id": number} for number in range(5)])
+        await connection.execute(several)
+        await connection.execute(several.on_conflict_do_nothing(index_elements=["id"]))
+        changed = insert(table).values([{"id": 1, "name": "one"}, {"id": 9, "name": "nine"}])
+        await connection.execute(
+            changed.on_conflict_do_update(
+                index_elements=["id"], set_={"name": changed.excluded.name}
+            )
+        )
+        rows = (await connection.execute(sa.select(table).order_by(table.c.id))).all()
+    await engine.dispose()
+    assert [tuple(row) for row in rows] == [
+        *((0, "unnamed"), (1, "one"), (2, "unnamed"), (3, "unnamed"), (4, "unnamed")),
+        (9, "nine"),
+    ]
+    assert [is_several for verb, is_several in seen if verb == "INSERT"] == [True] * 3
