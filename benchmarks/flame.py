@@ -95,7 +95,7 @@ def drawn(stacks: Stacks) -> str:
 
 def _box(frame: str, depth: int, left: float, share: float, color: str) -> str:
     x, width, y = WIDTH * left, WIDTH * share, -ROW * (depth + 1)
-    room = int(width / 6.2)
+    room = int(width / 7.0)
     shown = frame.split(" (")[0]
     text = shown if len(shown) <= room else shown[: max(0, room - 1)] + "…" if room > 3 else ""
     label = f'<text x="{x + 2:.1f}" y="{y + 12}">{escape(text)}</text>' if text else ""

@@ -9,8 +9,10 @@ named. The model is made of what throughput and growth have measured in the same
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
+import math
 import os
 import sqlite3
 import statistics
@@ -19,18 +21,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import psutil
 
 from tests.documents import invoice, project
 from tests.e2e.installation import Installation, wait_until
+from tests.postgres import create_database, running_postgres
 
-PARTS = ("api", "prefect", "worker", "operations")
+PARTS = ("api", "prefect", "worker", "operations", "database")
 MOST_SECONDS = 3600
 
 FIRST = 60
@@ -71,8 +76,8 @@ class Cost:
 
 
 HEAD = (
-    "| | tasks a second | API, CPU ms | Prefect | workers | operations | all | p50 s | most s |\n"
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    "| | tasks a second | API, CPU ms | Prefect | workers | operations | PostgreSQL | all | p50 s |"
+    " most s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
 
@@ -91,11 +96,41 @@ def below(process: psutil.Process) -> float:
     return total
 
 
+class Postgres:
+    """A PostgreSQL server for store and Prefect."""
+
+    def __init__(self, address: str):
+        self.address = address
+        self.process = next(one for one in psutil.Process().children() if one.name() == "postgres")
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PAPERTRAY_DATABASE_URL": create_database(self.address, "papertray"),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": create_database(self.address, "prefect"),
+        }
+
+    def commits(self) -> int:
+        """How many there were until now, in all databases."""
+
+        async def ask() -> int:
+            url = self.address.replace("+asyncpg", "") + "/postgres"
+            connection = await asyncpg.connect(url)
+            try:
+                query = "SELECT sum(xact_commit)::bigint FROM pg_stat_database"
+                return await connection.fetchval(query)
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+
 class Box:
     """A Papertray, and workers beside the one that it starts itself."""
 
-    def __init__(self, folder: Path):
-        self.papertray = Installation(folder, **SHIPPED)
+    def __init__(self, folder: Path, postgres: Postgres | None = None):
+        environment = SHIPPED | (postgres.environment() if postgres else {})
+        self.papertray = Installation(folder, **environment)
+        self._postgres = postgres
         self._more: list[subprocess.Popen[bytes]] = []
         self._log = (folder.parent / f"{folder.name}.log").open("wb")
 
@@ -141,6 +176,7 @@ class Box:
             "prefect": own(psutil.Process(self.papertray.pid("prefect"))),
             "worker": sum(map(own, processes)),
             "operations": sum(map(below, processes)),
+            "database": below(self._postgres.process) if self._postgres else 0.0,
         }
 
     def cost(self, count: int, content: bytes) -> Cost:
@@ -182,15 +218,22 @@ def _seconds(task: dict[str, Any]) -> float:
     return (end - begin).total_seconds()
 
 
-def throughput(folder: Path, count: int) -> dict[int, Cost]:
+def throughput(
+    folder: Path, count: int, most_workers: int, postgres: Postgres | None
+) -> dict[int, Cost]:
     found: dict[int, Cost] = {}
     print(f"\n{count} invoices of one page with a text layer\n\n{HEAD}")
-    with Box(folder / "throughput").running() as box:
+    with Box(folder / "throughput", postgres).running() as box:
         for workers in (1, 2, 4):
+            if workers > most_workers:
+                break
             box.have_workers(workers)
             box.cost(10 * workers, invoice())  # so that each has loaded everything
+            before = postgres.commits() if postgres else 0
             found[workers] = box.cost(count, invoice())
             print(found[workers].row(f"{workers} workers"), flush=True)
+            if postgres:
+                print(f"commits of PostgreSQL a task: {(postgres.commits() - before) / count:.0f}")
     return found
 
 
@@ -318,23 +361,25 @@ def _row(database: sqlite3.Connection, table: str, condition: str) -> dict[str, 
     return dict(zip((one[0] for one in found.description), found.fetchone(), strict=True))
 
 
-def model(measured: Cost, cores: int) -> None:
+def model(measured: dict[int, Cost], cores: int) -> None:
     """What 1, 10 and 100 machines carry, if a task costs there what it costs here.
 
     API and workers are as many processes as one likes, so they scale with the cores. A Prefect
-    server is one process, and PostgreSQL writes for all: each is a core at most.
+    server is one process, so it has one core at most; PostgreSQL is one for all.
     """
-    each = measured.each
-    spread = each["api"] + each["worker"] + each["operations"]
-    print(f"\nA model of machines with {cores} cores; processor seconds of a task: {spread:.3f}")
-    print(f"that spread, {each['prefect']:.3f} of one Prefect server\n")
-    print("| machines | what they have cores for, tasks/s | Prefect servers needed |")
-    print("| ---: | ---: | ---: |")
+    each = measured[1].each
+    whole = sum(each.values())
+    print(f"\nA model of machines with {cores} cores, by the cost of a task with one worker\n")
+    print("| machines | tasks/s | Prefect servers needed | cores of PostgreSQL |")
+    print("| ---: | ---: | ---: | ---: |")
     for machines in (1, 10, 100):
-        rate = machines * cores / (spread + each["prefect"])
-        servers = rate * each["prefect"]
-        print(f"| {machines} | {rate:.1f} | {max(1, round(servers + 0.5))} |")
+        rate = machines * cores / whole
+        servers = math.ceil(rate * each["prefect"])
+        print(f"| {machines} | {rate:.1f} | {servers} | {rate * each['database']:.1f} |")
     print(f"\nOne Prefect server is full at {1 / each['prefect']:.1f} tasks a second.")
+    for workers, cost in measured.items():
+        predicted, found = cores / sum(cost.each.values()), cost.count / cost.seconds
+        print(f"{workers} workers: {found:.2f} tasks/s of {predicted:.2f} by their own cost")
 
 
 def main() -> None:
@@ -342,17 +387,24 @@ def main() -> None:
     parser.add_argument("what", nargs="*", help="throughput, growth, model")
     parser.add_argument("--tasks", type=int, default=100, help="of each measurement of throughput")
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 100, 1000, 10_000])
+    parser.add_argument("--workers", type=int, default=4, help="at most, in throughput")
+    parser.add_argument("--postgres", action="store_true", help="store and Prefect are on one")
     asked = parser.parse_args()
     wanted = asked.what or ["throughput", "growth", "model"]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        postgres = (
+            Postgres(stack.enter_context(running_postgres(folder / "postgres")))
+            if asked.postgres
+            else None
+        )
         costs: dict[int, Cost] = {}
         if "throughput" in wanted:
-            costs = throughput(folder, asked.tasks)
+            costs = throughput(folder, asked.tasks, asked.workers, postgres)
         if "growth" in wanted:
             growth(folder, sorted(asked.counts))
         if "model" in wanted and costs:
-            model(costs[1], os.cpu_count() or 1)
+            model(costs, os.cpu_count() or 1)
 
 
 if __name__ == "__main__":
