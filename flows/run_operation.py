@@ -26,6 +26,8 @@ async def run_operation(
 ) -> RunState[Any]:
     """Do one operation on one file or several.
 
+    Each operation has a deployment of its own, too, whose form has its parameters.
+
     Args:
         task_id: A task that was taken in already; leave it empty to make one from here.
         operation: For a new task: the name of the operation, like `extract-text`.
