@@ -286,7 +286,7 @@ class PersonDay(Row, table=True):
     counted: int
 
 
-class ReportedDay(SQLModel, table=True):
+class ReportedDay(Row, table=True):
     """What happened in a day, as the daily report counted it when the day was over.
 
     It is not counted again: tasks are forgotten, and a report would read more of them each day.
