@@ -117,7 +117,8 @@ def _errors_of(error: PapertrayError) -> dict[str, list[str]]:
         return found
     if isinstance(error, PageRangeError):
         return {"pages": [error.message]}
-    return {"file" if _is_about_the_file(error) else WHOLE_REQUEST: [error.message]}
+    field = "file" if _is_about_the_file(error) else error.details.get("field", WHOLE_REQUEST)
+    return {str(field): [error.message]}
 
 
 def _is_about_the_file(error: PapertrayError) -> bool:
@@ -183,8 +184,15 @@ def errors_by_field(errors: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]
         # The first part is where the field was (body, query ...); a number there is an offset.
         path = [str(part) for part in error["loc"][1:]] if error["type"] != "json_invalid" else []
         field = ".".join(path) or str(error["loc"][0] if error["loc"] else "body")
-        found.setdefault(field, []).append(str(error["msg"]).removeprefix("Value error, "))
+        found.setdefault(field, []).append(_said(error))
     return found
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    if error["type"] in {"too_long", "too_short"} and isinstance(error.get("input"), str):
+        # What Pydantic says of a text, too, that it has looked at before it counts: "items".
+        return str(error["msg"]).replace("Value", "Text").replace(" items", " characters")
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _failure_of_http(error: HTTPException) -> Failure:

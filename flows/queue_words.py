@@ -5,6 +5,7 @@ values are those of its public code (https://github.com/Human-Lambdas/human-lamb
 `data_handler/data_transformation.py`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,7 +70,18 @@ def inward(block: BlockPart, value: Any) -> Any:
     if kind in _MARKS and isinstance(value, dict):
         ours, theirs, names = _MARKS[kind]
         return _renamed(value, theirs, ours, {there: here for here, there in names.items()})
+    if isinstance(block, ListBlock) and block.of == "number" and isinstance(value, list):
+        return [_number(one) for one in value]  # pyright: ignore[reportUnknownVariableType]  # of JSON
     return value
+
+
+def _number(entry: Any) -> Any:
+    """What a text says that is sent for a number; itself where it says none."""
+    try:
+        number = float(entry) if isinstance(entry, str) else entry
+    except ValueError:
+        return entry
+    return number if not isinstance(number, float) or math.isfinite(number) else entry
 
 
 def _type_of(block: BlockPart) -> str:

@@ -77,10 +77,11 @@ async def find_queue(caller: Caller, queue_id: str) -> Queue:
         NotFoundError: there is none, or the caller may not see it.
     """
     number = whole_number(queue_id, LARGEST_ID)
-    if number is None:
-        raise NotFoundError("There is no queue with that id.")
-    async with database().reading() as session:
-        return Queue.of(*await find_project_numbered(session, caller, number))
+    try:
+        async with database().reading() as session:
+            return Queue.of(*await find_project_numbered(session, caller, number or 0))
+    except NotFoundError:
+        raise NotFoundError("There is no queue with that id.") from None
 
 
 async def find_queue_task(caller: Caller, queue_id: str, task_id: str) -> tuple[Queue, Task]:

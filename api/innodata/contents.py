@@ -48,7 +48,8 @@ class DocumentValues(BaseModel):
 class DataPoints(BaseModel):
     """What a collaborator found, or put right."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="ignore")
+    # What is not known is refused: values beside the documents would be lost.
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     documents: list[DocumentValues] = Field(default=[], max_length=2000)
 

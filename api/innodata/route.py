@@ -92,9 +92,13 @@ async def find_job(caller: Caller, job_id: str) -> Task:
     Raises:
         NotFoundError: there is none, or the caller may not see it.
     """
+    no_job = NotFoundError("There is no job with that id.", id=job_id)
     try:
         id_ = UUID(job_id)
     except ValueError:
-        raise NotFoundError("There is no job with that id.", id=job_id) from None
-    async with database().reading() as session:
-        return await find_task_by_id(session, caller, id_)
+        raise no_job from None
+    try:
+        async with database().reading() as session:
+            return await find_task_by_id(session, caller, id_)
+    except NotFoundError:
+        raise no_job from None

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -207,12 +207,13 @@ async def owners_of(
     """Who made some rows, by `owner_id`."""
     ids = {row.owner_id for row in rows if row.owner_id}
     users = select(models.User).where(col(models.User.id).in_(ids))
-    keys = select(models.ApiKey).where(col(models.ApiKey.id).in_(ids))
     owners: dict[UUID | None, Owner] = {None: Owner(id=None, email=None, name="")}
-    for key in (await session.execute(keys)).scalars():
-        owners[key.id] = Owner(id=key.id, email=None, name=key.name or key.prefix)
     for user in (await session.execute(users)).scalars():
         owners[user.id] = Owner(id=user.id, email=user.email, name=user.name or user.email)
+    if programs := ids - set(owners):
+        keys = select(models.ApiKey).where(col(models.ApiKey.id).in_(programs))
+        for key in (await session.execute(keys)).scalars():
+            owners[key.id] = Owner(id=key.id, email=None, name=key.name or key.prefix)
     for gone in ids - set(owners):
         owners[gone] = Owner(id=gone, email=None, name="")
     return owners
@@ -233,14 +234,17 @@ async def jobs_of(session: AsyncSession, rows: Sequence[models.Task], base: str)
     )
     types = dict(iter((await session.execute(projects)).tuples()))
     made: defaultdict[UUID | None, list[models.File]] = defaultdict(list)
-    files = select(models.File).where(col(models.File.task_id).in_(ids))
+    inputs: dict[str, models.File] = {}
+    given = {row.input_file_id for row in rows if row.input_file_id}
+    files = select(models.File).where(
+        or_(col(models.File.task_id).in_(ids), col(models.File.id).in_(given))
+    )
     ordered = files.order_by(col(models.File.created_at), col(models.File.id))
     for file in (await session.execute(ordered)).scalars():
-        made[file.task_id].append(file)
-    sent = select(models.File).where(
-        col(models.File.id).in_([row.input_file_id for row in rows if row.input_file_id])
-    )
-    inputs = {file.id: file for file in (await session.execute(sent)).scalars()}
+        if file.task_id in ids:
+            made[file.task_id].append(file)
+        if file.id in given:  # it may be what another job made
+            inputs[file.id] = file
     together = await _collaborations(session, ids)
     return [
         _job(
@@ -304,17 +308,19 @@ async def _collaborations(
     session: AsyncSession, ids: Sequence[UUID]
 ) -> Mapping[UUID, Collaboration]:
     found = {id_: Collaboration(teams=[], users=[]) for id_ in ids}
-    of_them = col(models.Collaboration.task_id).in_(ids)
-    teams = select(models.Collaboration, models.Team).join(
-        models.Team, col(models.Team.id) == col(models.Collaboration.team_id)
+    query = (
+        select(models.Collaboration, models.Team, models.User)
+        .outerjoin(models.Team, col(models.Team.id) == col(models.Collaboration.team_id))
+        .outerjoin(models.User, col(models.User.id) == col(models.Collaboration.user_id))
+        .where(col(models.Collaboration.task_id).in_(ids))
     )
-    for row, team in (await session.execute(teams.where(of_them))).tuples():
-        found[row.task_id].teams.append(TeamAtWork(id=team.id, name=team.name, steps=row.steps))
-    users = select(models.Collaboration, models.User).join(
-        models.User, col(models.User.id) == col(models.Collaboration.user_id)
-    )
-    for row, user in (await session.execute(users.where(of_them))).tuples():
-        found[row.task_id].users.append(UserAtWork(id=user.id, email=user.email, steps=row.steps))
+    for row, team, user in (await session.execute(query)).tuples():
+        if team is not None:
+            found[row.task_id].teams.append(TeamAtWork(id=team.id, name=team.name, steps=row.steps))
+        if user is not None:
+            found[row.task_id].users.append(
+                UserAtWork(id=user.id, email=user.email, steps=row.steps)
+            )
     return found
 
 

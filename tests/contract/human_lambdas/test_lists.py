@@ -20,8 +20,10 @@ from tests.contract.world import Client
 DAY = datetime(2020, 10, 8, tzinfo=UTC)
 
 
-async def some_tasks(desk: Desk, count: int, **columns: Any) -> list[int]:
-    """Tasks that were completed one hour after the other; their numbers, the newest first."""
+async def some_tasks(
+    desk: Desk, count: int, apart: timedelta = timedelta(hours=1), **columns: Any
+) -> list[int]:
+    """Tasks that were completed one after the other; their numbers, the newest first."""
     first = await row_of((await desk.create())["id"])
     copied = first.model_dump(exclude={"id", "code", "number"}) | {"state": State.COMPLETED}
     async with database().writing() as session:
@@ -30,7 +32,7 @@ async def some_tasks(desk: Desk, count: int, **columns: Any) -> list[int]:
             update(Task).where(col(Task.id) == first.id).values(state=State.COMPLETED, **settled)
         )
         for index in range(1, count):
-            at = DAY + timedelta(hours=index)
+            at = DAY + index * apart
             members: dict[str, Any] = {**copied, **settled, "settled_at": at}
             session.add(Task(**members, number=(first.number or 0) + 1000 + index))
     listed = await desk.completed()
@@ -38,7 +40,7 @@ async def some_tasks(desk: Desk, count: int, **columns: Any) -> list[int]:
 
 
 async def test_following_next_and_previous_gives_each_task_once(joe: Desk) -> None:
-    numbers = await some_tasks(joe, 7)
+    numbers = await some_tasks(joe, 7, apart=timedelta(hours=11))
     for limit in (1, 2, 3, 7, 8):
         await follow(joe, limit, numbers)
 

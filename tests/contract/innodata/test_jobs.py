@@ -161,6 +161,9 @@ async def test_values_that_do_not_fit_leave_the_job_in_review(ana: Bench):
     sent = {"documents": [{"number": 1, "fields": {"total": "nine"}}]}
     told = await ana.call("PUT", f"/jobs/{job['id']}/contents/output", 400, json=sent)
     assert "total" in told["errors"]
+    # Beside the documents they would be lost, and the review be over.
+    lost = await ana.call("PUT", f"/jobs/{job['id']}/contents/output", 400, json={"total": "119"})
+    assert "total" in lost["errors"]
     assert (await ana.call("GET", f"/jobs/{job['id']}"))["status"] == "blocked"
 
 
