@@ -1,7 +1,7 @@
 """What the tests of Human Lambdas itself send to its API, and what they expect of it.
 
 Source: `human_lambdas/external/tests` in https://pypi.org/project/human-lambdas/1.0.51/, which is
-under Apache-2.0. The requests are theirs; what they look up in Django's tables is looked up in answers here.
+under Apache-2.0. The requests are theirs; what they look up in tables is looked up in answers here.
 """
 
 from typing import Any
