@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
@@ -21,12 +20,10 @@ from api import problems
 from api.bodies import Upload, headers_of_file, media_type, parts_of, read_file
 from api.error_shapes import JSON, shape_of
 from store.access import Caller
-from store.database import TROUBLE, database
+from store.database import database
 from store.errors import InputError, KeyReusedError, RequestUnderWayError
 from store.ids import now
 from store.models import IdempotencyRecord
-
-log = logging.getLogger("papertray.api")
 
 Answering = Callable[[Request], Awaitable[Response]]
 
@@ -46,6 +43,9 @@ _NOT_KEPT: Final = frozenset(
 
 async def once(request: Request, answer: Answering) -> Response:
     """Answer a request that has an Idempotency-Key.
+
+    What it does and the answer that is kept are one transaction: whenever the server dies, the
+    request was not done, or is answered as it was.
 
     Args:
         request: of a known caller; its body is read here and kept with it.
@@ -71,21 +71,28 @@ async def once(request: Request, answer: Answering) -> Response:
     if earlier is not None:
         return _replay(request, earlier, record)
     try:
-        response = await _answered(request, answer)
+        async with database().together():
+            response = await _answered(request, answer)
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise _UndoneError(response)
+            if response.status_code not in _NOT_KEPT:
+                await _keep(record, response.status_code, _sealed(request, response))
+    except _UndoneError as undone:
+        response = undone.response
+        await _forget(record)
     except BaseException:
         await asyncio.shield(_forget(record))
         raise
-    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or (
-        response.status_code in _NOT_KEPT
-    ):
+    if response.status_code in _NOT_KEPT:
         await _forget(record)
-    else:
-        try:
-            await _keep(record, response.status_code, _sealed(request, response))
-        except TROUBLE as error:
-            # What was asked for is done, and is told; whoever asks again waits until ABANDONED.
-            log.warning("the answer to a request was not kept: %s", error.code)
     return response
+
+
+class _UndoneError(Exception):
+    """The answer is a mistake of ours: what was done until then is undone."""
+
+    def __init__(self, response: Response):
+        self.response = response
 
 
 async def _answered(request: Request, answer: Answering) -> Response:
@@ -205,16 +212,27 @@ def _cipher(request: Request) -> Fernet:
 
 
 async def _keep(record: IdempotencyRecord, status: int, body: str) -> None:
+    """Write the answer down with the work.
+
+    Raises:
+        RequestUnderWayError: this took so long that another request took the key.
+    """
     async with database().writing() as session:
-        await session.execute(
+        kept = await session.execute(
             update(IdempotencyRecord)
             .where(col(IdempotencyRecord.id) == record.id)
             .values(status=status, body=body)
+            .returning(col(IdempotencyRecord.id))
         )
+    if kept.first() is None:
+        raise RequestUnderWayError
 
 
 async def _forget(record: IdempotencyRecord) -> None:
+    """Give the key back, unless the answer was kept: who was cancelled may not know."""
     async with database().writing() as session:
         await session.execute(
-            delete(IdempotencyRecord).where(col(IdempotencyRecord.id) == record.id)
+            delete(IdempotencyRecord).where(
+                col(IdempotencyRecord.id) == record.id, col(IdempotencyRecord.status).is_(None)
+            )
         )

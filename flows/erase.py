@@ -134,6 +134,7 @@ async def flush(caller: Caller, project: str) -> int:
         if not tasks:
             return flushed
         flushed += len(tasks)
+        await database().commit_so_far()  # thousands of tasks do not keep others from writing
 
 
 async def run_eraser(stop: asyncio.Event) -> None:

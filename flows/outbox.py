@@ -18,7 +18,7 @@ async def changing() -> AsyncIterator[AsyncSession]:
     """A write transaction after which the dispatcher of this process looks at once."""
     async with database().writing() as session:
         yield session
-    _wake.set()
+    database().when_committed(_wake.set)
 
 
 def enqueue(session: AsyncSession, kind: OutboxKind, task: Task, **payload: Any) -> None:

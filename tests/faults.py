@@ -88,6 +88,8 @@ class Commits:
         """At which commit, from 1."""
         self.is_after = False
         """Whether it is on disk already."""
+        self.stays_dead = False
+        """Whether nothing is committed from then on, by nobody who would tidy up."""
 
 
 @contextmanager
@@ -98,7 +100,8 @@ def killed_at_commits() -> Iterator[Commits]:
     async def commit(group: Any, error: BaseException | None) -> None:
         commits.count += 1
         is_hit = commits.count == commits.kills_at
-        if is_hit and not commits.is_after:
+        is_dead = commits.stays_dead and commits.count > (commits.kills_at or commits.count)
+        if is_dead or (is_hit and not commits.is_after):
             await group.connection.rollback()
             await group.connection.close()
             raise Killed

@@ -58,6 +58,7 @@ async def report(
         hook = await _hook_of(session, task)
     if not hook:
         return Reported(task, "")
+    await database().commit_so_far()
     error = await tell_hook(hook, task, issues, message)
     if error:
         async with database().writing() as session:

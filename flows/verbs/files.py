@@ -14,7 +14,7 @@ from operations.tools.file_type import SNIFFED_BYTES, sniff
 from store.access import Caller, require_owner
 from store.activity import record
 from store.blobs import blobs
-from store.database import database
+from store.database import TROUBLE, database
 from store.erasing import scrub_answers
 from store.errors import (
     ConflictError,
@@ -110,8 +110,23 @@ async def unless_refused(file: File) -> AsyncIterator[File]:
     try:
         yield file
     except Exception:
-        await asyncio.shield(blobs().delete(file.blob))  # no row names it
+        await asyncio.shield(_take_back(file))
         raise
+    database().when_undone(lambda: _take_back(file))
+
+
+async def _take_back(file: File) -> None:
+    """Delete bytes that no row names.
+
+    A database that breaks off over a commit has perhaps made it.
+    """
+    try:
+        async with database().reading() as session:
+            is_named = await session.get(File, file.id) is not None
+    except TROUBLE:
+        return  # `retain` finds them
+    if not is_named:
+        await blobs().delete(file.blob)
 
 
 def remember_file(session: AsyncSession, caller: Caller, file: File) -> None:

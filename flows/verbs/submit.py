@@ -100,6 +100,7 @@ async def submit_process(
         if project_file is not None:
             version = await version_with(session, found, project_file)
         content = parse_project_file(version.source)
+        first: Task | None = None
         task = task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
         task.id = task_id or task.id
         task.task_metadata = dict(metadata or {})
@@ -120,16 +121,18 @@ async def submit_process(
             first = await first_of_project(session, caller, found, content, given)
             # A run that makes a task for itself has to have one of its own.
             if first and content.limits.duplicates is Duplicates.FIRST and flow_run_id is None:
+                task = first
+            else:
                 if file is not None:
-                    await blobs().delete(file.blob)  # no row names it
-                return first
-            if file is not None:
-                remember_file(session, caller, file)
-            task.duplicate_of = first.code if first else None
-            give_file(task, given)
-        await _take_in(session, caller, task)
-        await set_collaborators(session, caller, task, collaborators)
-        return task
+                    remember_file(session, caller, file)
+                task.duplicate_of = first.code if first else None
+                give_file(task, given)
+        if task is not first:
+            await _take_in(session, caller, task)
+            await set_collaborators(session, caller, task, collaborators)
+    if task is first and file is not None:
+        await blobs().delete(file.blob)  # no row names it
+    return task
 
 
 def task_of(

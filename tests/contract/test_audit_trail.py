@@ -4,22 +4,26 @@ The addresses are those of every surface, called as the tests of access call the
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from api.error_shapes import ALUMA, HUMAN_LAMBDAS, INNODATA, SEND_AI, SHAPES, V1, shape_of
+from api.idempotency import ABANDONED
 from api.rate_limits import RateLimit
 from store.database import database
-from store.models import Activity, Task
+from store.ids import now
+from store.models import Activity, IdempotencyRecord, Task
 from tests.contract.surface_calls import SURFACE_CALLS
 from tests.contract.test_access_matrix import ADDRESSES, key_spelt, schemes_of
 from tests.contract.test_v1_access import HELD_FIRST, address_of, call_of
 from tests.contract.world import Client
+from tests.faults import all_rows, killed_at_commits
 
 ADA = "ada@example.com"
 SURFACES = {
@@ -150,3 +154,50 @@ async def test_fifty_equal_requests_at_once_make_one_task(
     last = await stranger.request(method, address, headers=headers, **sent)
     assert last.is_success
     assert last.headers["idempotent-replayed"] == "true"
+
+
+MAKING = [
+    *ONE_TASK,
+    *(("post", f"/v1/{name}") for name in ("files", "keys", "projects", "webhooks")),
+]
+
+
+async def done_so_far() -> dict[str, Any]:
+    """All that is remembered, but for what is kept of requests themselves."""
+    return {name: rows for name, rows in (await all_rows()).items() if "idempotency" not in name}
+
+
+@pytest.mark.parametrize(("method", "path"), MAKING, ids=lambda part: str(part))
+async def test_whenever_its_server_dies_a_request_was_not_done_or_is_answered_as_it_was(
+    method: str, path: str, client: Client, stranger: Client
+) -> None:
+    scheme = next(iter(schemes_of(ADDRESSES[method, path])))
+    key = await key_spelt(scheme, "admin", user=ADA)
+    address, sent = await prepared(client, key, method, path)
+    given = sent.pop("headers", {})
+    await stranger.request(method, address, headers=key)  # the key is used, that is written once
+    kills = replayed = 0
+    for number in (1, 2, 3):
+        for is_after in (False, True):
+            headers = {**key, **given, "idempotency-key": f"order-{number}-{is_after}"}
+            before = await done_so_far()
+            with killed_at_commits() as commits:
+                commits.kills_at, commits.is_after, commits.stays_dead = number, is_after, True
+                with suppress(BaseException):  # Killed, alone or in a group of those around it
+                    await stranger.request(method, address, headers=headers, **sent)
+            if commits.count < number:
+                break
+            kills += 1
+            async with database().writing() as session:
+                long_ago = now() - 2 * ABANDONED
+                await session.execute(update(IdempotencyRecord).values(created_at=long_ago))
+            after = await done_so_far()
+            if after == before:
+                continue  # it was not done, and can be sent again
+            again = await stranger.request(method, address, headers=headers, **sent)
+            assert again.is_success, again.text
+            assert again.headers["idempotent-replayed"] == "true"
+            assert await done_so_far() == after
+            replayed += 1
+    assert (kills, replayed) == (4, 1)  # the key is taken; the work is done and answered
+    print(f"{method} {path}: {kills} kills")
