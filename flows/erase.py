@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from sqlalchemy import exists, func, or_, select, update
@@ -43,7 +44,7 @@ from store.errors import PapertrayError, PrefectUnreachableError
 from store.finding import find_project, find_task
 from store.ids import now
 from store.lifecycle import FINAL
-from store.models import Activity, Delivery, Outbox, Project, Task
+from store.models import Activity, Delivery, File, Outbox, Project, Task
 from store.retention import record_period
 from store.settings import settings
 from store.sqlite import empty_log
@@ -62,6 +63,12 @@ LOOK_SECONDS: Final = 1.0
 
 ABANDONED_SECONDS: Final = 3600.0
 """What was coming into the storage and did not go on for so long is of a process that died."""
+
+KEYS_AT_ONCE: Final = 500
+"""How many blobs one query names."""
+
+_looked_at = float("-inf")
+"""When this process last looked for bytes without a row: it lists all that are there."""
 
 
 async def delete_task(caller: Caller, public_id: str) -> None:
@@ -167,9 +174,36 @@ async def retain_once() -> int:
         for blob in await take_test_files(session):
             await blobs().delete(blob)
     await blobs().delete_abandoned(ABANDONED_SECONDS)
+    await _delete_unnamed()
     await asyncio.to_thread(remove_left, settings().scratch_folder)
     await empty_logs()
     return done
+
+
+async def _delete_unnamed() -> None:
+    """Delete the bytes of files whose process died, or lost the database, before their row."""
+    global _looked_at
+    if monotonic() - _looked_at < ABANDONED_SECONDS:
+        return
+    keys = await blobs().written_before("files/", ABANDONED_SECONDS)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        part = keys[start : start + KEYS_AT_ONCE]
+        for key in set(part) - await _named(part):
+            await blobs().delete(key)
+    _looked_at = monotonic()
+
+
+async def _named(keys: Sequence[str]) -> set[str]:
+    """Those of some keys of sent files that a row names."""
+    async with database().reading() as session:
+        # Nearly each has the id of its file, which is indexed; but one whose bytes were replaced.
+        ids = [key.removeprefix("files/") for key in keys]
+        query = select(col(File.blob)).where(col(File.id).in_(ids))
+        named = set((await session.execute(query)).scalars())
+        if others := set(keys) - named:
+            query = select(col(File.blob)).where(col(File.blob).in_(others))
+            named |= set((await session.execute(query)).scalars())
+    return named
 
 
 async def erase_due() -> int:

@@ -260,7 +260,7 @@ class FolderAgent:
                 metadata=intake.metadata,
             )
         except UnavailableError:
-            raise  # the store may have got it nevertheless: the bytes are its task's
+            raise  # the store may have got it nevertheless: else `retain` finds the bytes
         except PapertrayError:
             await blobs().delete(file.blob)  # nothing was committed
             raise

@@ -23,6 +23,7 @@ from operations.registry import Blob, progress_to
 from store.access import Caller
 from store.blobs import blobs
 from store.database import TROUBLE, database
+from store.disk_errors import disk_error_of
 from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
 from store.finding import project_file_of
 from store.ids import now
@@ -260,6 +261,12 @@ async def _executed(run: TaskRun) -> AsyncIterator[None]:
             await _end(run, Event.TIME_OUT, None)
         else:  # an operation took longer than it is declared to take
             await _end(run, Event.FAIL, ToolTimeoutError(step=run.task.step))
+    except OSError as error:  # of a file that was read here, and not by an operation
+        ours = disk_error_of(error) or PapertrayError(kind=type(error).__name__)
+        if run.is_patient and isinstance(ours, TROUBLE):
+            raise ours from error
+        log.exception("%s failed inside", run.task.public_id)
+        await _end(run, Event.FAIL, ours)
     except Exception as error:  # what is no error of ours must still end the task, and be seen
         log.exception("%s failed inside", run.task.public_id)
         await _end(run, Event.FAIL, PapertrayError(kind=type(error).__name__))

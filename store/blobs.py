@@ -5,22 +5,25 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from store.errors import FileTooLargeError, NotFoundError
-from store.full_disk import full_disk_is_ours
+from store.errors import FileTooLargeError, NotFoundError, PapertrayError, StorageAwayError
+from store.disk_errors import disk_errors_are_ours
 from store.settings import settings
 
 CHUNK_BYTES = 1 << 20
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,10 @@ class Blobs:
         Raises:
             FileTooLargeError: more than `max_bytes` came in; nothing is kept.
             StorageFullError: there is no room; nothing is kept.
+            StorageAwayError: the storage refuses it; nothing is kept.
         """
         digest, size = hashlib.sha256(), 0
-        with full_disk_is_ours(), self._new_incoming() as incoming:
+        with disk_errors_are_ours(), self._new_incoming() as incoming:
             path = Path(incoming.name)
             try:
                 async for chunk in chunks:
@@ -69,9 +73,10 @@ class Blobs:
                     # Writing one chunk here costs less than the way to a thread and back.
                     incoming.write(chunk)
                 incoming.flush()
-                await asyncio.to_thread(self._put, incoming.fileno(), path, key)
+                await self._ask(lambda: self._put(incoming.fileno(), path, key))
             finally:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # `delete_abandoned` finds it
+                    path.unlink(missing_ok=True)
         return Stored(size, digest.hexdigest())
 
     async def write_file(self, key: str, path: Path) -> Stored:
@@ -83,9 +88,11 @@ class Blobs:
 
         Raises:
             NotFoundError: there is no such blob.
+            StorageAwayError: the storage does not give it.
         """
+        where = self._path(key)
         try:
-            content: bytes = await asyncio.to_thread(self.files.cat_file, self._path(key))
+            content: bytes = await self._ask(lambda: self.files.cat_file(where))
         except FileNotFoundError:
             raise NotFoundError("The bytes are gone from the storage.", blob=key) from None
         return content
@@ -96,6 +103,7 @@ class Blobs:
 
         Raises:
             NotFoundError: there is no such blob.
+            StorageAwayError: the storage does not give it.
         """
         path = self.local_path(key)
         if path is not None:
@@ -104,39 +112,59 @@ class Blobs:
             yield path
             return
         with tempfile.TemporaryDirectory(dir=self._incoming()) as folder:
-            copy = Path(folder) / "blob"
+            copy, where = Path(folder) / "blob", self._path(key)
             try:
-                await asyncio.to_thread(self.files.get_file, self._path(key), str(copy))
+                await self._ask(lambda: self.files.get_file(where, str(copy)))
             except FileNotFoundError:
                 raise NotFoundError("The bytes are gone from the storage.", blob=key) from None
             yield copy
 
     async def delete(self, key: str) -> None:
-        """Remove a blob, or all below a key that ends with `/`; nothing there is no error."""
+        """Remove a blob, or all below a key that ends with `/`; nothing there is no error.
+
+        Raises:
+            StorageAwayError: the storage does not let go of it.
+        """
+        where = self._path(key)
 
         def remove() -> None:
             try:
                 # What is below a key may be known from before, without what came since.
                 self.files.invalidate_cache()
-                self.files.rm(self._path(key), recursive=key.endswith("/"))
+                self.files.rm(where, recursive=key.endswith("/"))
             except FileNotFoundError:
                 return
 
-        await asyncio.to_thread(remove)
+        await self._ask(remove)
 
     async def size_bytes(self, key: str) -> int:
         """How much lies under a key that ends with `/`."""
+        return sum(one["size"] for one in (await self._find(key)).values())
 
-        def measure() -> int:
+    async def written_before(self, key: str, older_than_seconds: float) -> list[str]:
+        """The keys right below a key that ends with `/`, of what was stored so long ago."""
+        before = time.time() - older_than_seconds
+        return [
+            f"{key}{path.rsplit('/', 1)[1]}"
+            for path, facts in (await self._find(key)).items()
+            if _stored_at(facts) < before
+        ]
+
+    async def _find(self, key: str) -> dict[str, dict[str, Any]]:
+        where = self._path(key)
+
+        def find() -> dict[str, dict[str, Any]]:
             try:
                 self.files.invalidate_cache()
-                return sum(
-                    one["size"] for one in self.files.find(self._path(key), detail=True).values()
-                )
+                return self.files.find(where, detail=True)
             except FileNotFoundError:
-                return 0
+                return {}
 
-        return await asyncio.to_thread(measure)
+        return await self._ask(find)
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        with disk_errors_are_ours() if self.is_local else _errors_of_others_are_ours():
+            return await asyncio.to_thread(call)
 
     async def delete_abandoned(self, older_than_seconds: float) -> int:
         """Remove what was coming in when its process was killed; answers how many files."""
@@ -153,7 +181,7 @@ class Blobs:
                     continue  # it has come in, or another one removes it
             return removed
 
-        return await asyncio.to_thread(remove)
+        return await self._ask(remove)
 
     def _path(self, key: str) -> str:
         parts = key.rstrip("/").split("/")
@@ -180,8 +208,39 @@ class Blobs:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.fsync(descriptor)
             path.replace(target)
+            _sync_folder(target.parent)
         else:
             self.files.put_file(str(path), self._path(key))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new file survive a loss of power, as its bytes do (fsync(2), notes)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _stored_at(facts: dict[str, Any]) -> float:
+    """When something was stored, in seconds since 1970; each file system has a word for it."""
+    at = facts.get("mtime") or facts.get("LastModified") or facts["created"]
+    return at.timestamp() if isinstance(at, datetime) else float(at)
+
+
+@contextmanager
+def _errors_of_others_are_ours() -> Iterator[None]:
+    """Raise whatever a storage elsewhere says as StorageAwayError.
+
+    Each file system has errors of its own (botocore's, aiohttp's), some of them no OSError. Their
+    messages name the file: only the kind is told on.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PapertrayError):
+        raise
+    except Exception as error:
+        raise StorageAwayError(reason=type(error).__name__) from error
 
 
 async def chunks_of(path: Path) -> AsyncIterator[bytes]:

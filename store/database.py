@@ -23,12 +23,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from store.errors import DatabaseAwayError, StorageFullError, UnavailableError
+from store.errors import (
+    DatabaseAwayError,
+    StorageAwayError,
+    StorageFullError,
+    UnavailableError,
+)
 from store.group_commit import GroupCommit
 from store.settings import settings
 from store.sqlite import sqlite_engine
 
-TROUBLE: Final = (DatabaseAwayError, StorageFullError)
+TROUBLE: Final = (DatabaseAwayError, StorageAwayError, StorageFullError)
 """What may be over in a while: whoever works in the background goes on then."""
 
 

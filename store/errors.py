@@ -34,6 +34,7 @@ PapertrayError                 500  internal
     DatabaseAwayError          503  database_away
     PrefectUnreachableError    503  prefect_unreachable
     ExportFailedError          503  export_failed
+    StorageAwayError           503  storage_away
     StorageFullError           507  storage_full
 """
 
@@ -286,6 +287,12 @@ class ExportFailedError(UnavailableError):
     """The files did not get to where they are wanted. Mend the place, then try again."""
 
     code = "export_failed"
+
+
+class StorageAwayError(UnavailableError):
+    """The storage refuses what is asked of it. `papertray doctor` tries it and says why."""
+
+    code = "storage_away"
 
 
 class StorageFullError(UnavailableError):

@@ -1,8 +1,15 @@
-"""Databases and processes that fail where a test says so."""
+"""Databases, disks and processes that fail where a test says so."""
 
+import builtins
+import errno
+import io
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +119,71 @@ def killed_at_commits() -> Iterator[Commits]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(group_commit, "_commit", commit)
         yield commits
+
+
+REFUSED = (errno.EIO, errno.ENOSPC, errno.EACCES)
+"""What a disk says that breaks, is full, or is somebody else's."""
+
+
+class Disk:
+    """Counts what is asked of the disk below a folder, and refuses some of it."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self.count = 0
+        self.fails_at: int | None = None
+        """Which operation is refused, from 1."""
+        self.code = errno.EIO
+        self.gets_further = False
+        """Whether the next one is refused, too, as soon as it is asked for so much."""
+        self.refused: list[str] = []
+
+    def asked(self, operation: str, what: Any) -> None:
+        """Refuse the operation, if it is its turn."""
+        where = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else str(what)
+        if not where.startswith(self._root):
+            return
+        self.count += 1
+        if self.count == self.fails_at:
+            self.refused.append(operation)
+            code = self.code
+            if self.gets_further:
+                self.fails_at += 1
+                self.code = REFUSED[len(self.refused) % len(REFUSED)]
+            raise OSError(code, os.strerror(code), where)
+
+
+@contextmanager
+def disk_below(root: Path) -> Iterator[Disk]:
+    """The disk below a folder, where it may be made to fail; SQLite goes its own ways."""
+    disk = Disk(root)
+
+    def counted_call(operation: str, really: Any) -> Any:
+        def call(what: Any, *arguments: Any, **options: Any) -> Any:
+            is_of_file = not isinstance(what, int) or operation == "fsync"
+            if is_of_file and not options.get("ignore_errors"):
+                disk.asked(operation, what)
+            return really(what, *arguments, **options)
+
+        return call
+
+    def temporary(*arguments: Any, _really: Any = tempfile.NamedTemporaryFile, **options: Any) -> Any:
+        file = _really(*arguments, **options)
+        write = file.write
+
+        def counted_write(content: bytes) -> int:
+            disk.asked("write", file.name)
+            return write(content)
+
+        file.write = counted_write
+        return file
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("open", "fsync", "replace", "rename", "unlink", "remove", "mkdir", "rmdir"):
+            patch.setattr(os, name, counted_call(name, getattr(os, name)))
+        patch.setattr(shutil, "rmtree", counted_call("rmtree", shutil.rmtree))
+        opened = counted_call("open", builtins.open)
+        patch.setattr(builtins, "open", opened)
+        patch.setattr(io, "open", opened)
+        patch.setattr(tempfile, "NamedTemporaryFile", temporary)
+        yield disk

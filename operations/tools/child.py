@@ -40,7 +40,7 @@ from operations.tools.job import (
 )
 from operations.tools.scratch import scratch_folder
 from store.errors import PapertrayError, ToolError, ToolKilledError, ToolTimeoutError
-from store.full_disk import full_disk_is_ours
+from store.disk_errors import disk_errors_are_ours
 from store.settings import settings
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ async def in_thread(function: Callable[[*Arguments], T], *arguments: *Arguments)
     Raises:
         StorageFullError: there is no room for a file that it writes.
     """
-    with full_disk_is_ours():
+    with disk_errors_are_ours():
         return await asyncio.to_thread(function, *arguments)
 
 

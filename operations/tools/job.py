@@ -20,7 +20,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 
 from store.errors import PapertrayError, StorageFullError, ToolKilledError
-from store.full_disk import is_full
+from store.disk_errors import is_full
 
 STATUS = struct.Struct("!i")
 """How the end of a child is told: as waitpid() has it."""

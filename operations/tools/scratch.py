@@ -35,9 +35,13 @@ def _folder_of(process_id: int, root: Path) -> Path:
     own = Path(tempfile.mkdtemp(prefix=f"{process_id}-", dir=root))
     # Under its name only once it is locked, so that nobody takes it for one that was left. It
     # stays open, and so locked, for as long as this process lives.
-    lock = os.open(own / ".new", os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    (own / ".new").rename(own / ".lock")
+    try:
+        lock = os.open(own / ".new", os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (own / ".new").rename(own / ".lock")
+    except OSError:
+        shutil.rmtree(own, ignore_errors=True)  # without a lock nobody would ever remove it
+        raise
     atexit.register(_remove_at_end, process_id, own)
     return own
 
