@@ -72,9 +72,7 @@ async def once(request: Request, answer: Answering) -> Response:
         return _replay(request, earlier, record)
     try:
         async with database().together():
-            response = await _answered(request, answer)
-            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise _UndoneError(response)
+            response = _right(await _answered(request, answer))
             if response.status_code not in _NOT_KEPT:
                 await _keep(record, response.status_code, _sealed(request, response))
     except _UndoneError as undone:
@@ -93,6 +91,12 @@ class _UndoneError(Exception):
 
     def __init__(self, response: Response):
         self.response = response
+
+
+def _right(response: Response) -> Response:
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _UndoneError(response)
+    return response
 
 
 async def _answered(request: Request, answer: Answering) -> Response:

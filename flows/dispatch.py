@@ -169,7 +169,8 @@ def _wait_seconds(failures: int) -> float:
 
 
 async def _submit(calls: Sequence[Call]) -> bool:
-    wanted = [call.task for call in calls if call.task.state is State.QUEUED]
+    # Of one that is under way Prefect has lost the run: it goes on with another.
+    wanted = [call.task for call in calls if call.task.state not in FINAL]
     async with database().reading() as session:
         projects = await project_files_of(session, wanted)
     runs = await engine.submit(

@@ -103,21 +103,27 @@ async def reconcile_once() -> int:
 
 
 async def take_over() -> None:
-    """Give the runs of dead workers to living ones: running ones again, paused ones parked."""
+    """Give the runs of dead workers to living ones: running ones again, paused ones parked.
+
+    Also those of workers that are forgotten: Prefect may be so slow that it commits the last
+    claim of a worker after all else of that one was given away.
+    """
     me, dead = this_worker().id, await dead_workers()
     if me in dead:
         # Whoever does this is alive: the clock was put forward, the store was away, or the machine
         # is busy. So it may be with others: they have the time of another death to beat.
         await asyncio.sleep(BEATS_UNTIL_DEAD * settings().heartbeat_seconds)
         dead = [one for one in await dead_workers() if one != me]
-    if not dead:
-        return
+    held = await engine.runs_held()
     async with database().reading() as session:
+        known = set((await session.execute(select(col(Worker.id)))).scalars())
         query = select(Task).where(col(Task.worker_id).in_(dead), col(Task.state).not_in(FINAL))
         orphans = (await session.execute(query)).scalars().all()
-    held = {task.flow_run_id for task in orphans if task.flow_run_id}
-    for flow_run_id in held.union(await engine.runs_held_by(dead)):
+    lost = {run for run, worker in held.items() if worker in dead or worker not in known}
+    for flow_run_id in lost.union(task.flow_run_id for task in orphans if task.flow_run_id):
         await engine.take_over(flow_run_id)
+    if not dead:
+        return
     async with database().writing() as session:
         await session.execute(
             update(Task).where(col(Task.worker_id).in_(dead)).values(worker_id=None)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from prefect import pause_flow_run
 from prefect.context import FlowRunContext
-from prefect.exceptions import Pause, PrefectHTTPStatusError
+from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
 from prefect.input import RunInput
 from prefect.input.actions import aread_flow_run_input
 from prefect.input.run_input import Keyset, keyset_from_base_key
@@ -73,6 +73,8 @@ async def wait_for_answer(form: type[Form], *, key: str) -> Form:
 
     Raises:
         Pause: the run is parked; to be let through.
+        Abort: the run is not this execution's any more; to be let through.
+        PrefectUnreachableError: Prefect does not answer; wait again under the same key.
     """
     if not any(one.is_required() for one in form.model_fields.values()):
         raise TypeError(f"the form {form.__name__} has no required field")
@@ -81,7 +83,8 @@ async def wait_for_answer(form: type[Form], *, key: str) -> Form:
         raise RuntimeError("only a flow can wait")
     seat = SEAT.get()
     wait = _Wait(context.flow_run.id, form, key, seat or Seat(), on_stock=seat is None)
-    return cast(Form, await wait.result())
+    with engine.errors_are_ours():
+        return cast(Form, await wait.result())
 
 
 async def wait_out(
@@ -146,19 +149,30 @@ class _Wait:
                 paused.set()
 
         Saved.__name__ = self.form.__name__
-        return await pause_flow_run(  # pyright: ignore[reportGeneralTypeIssues]  # async in a coroutine
-            wait_for_input=Saved,
-            timeout=LONGEST_WAIT_SECONDS,
-            # On our worker one question for all runs takes the place of one for each.
-            poll_interval=STOCK_POLL_SECONDS if self.on_stock else LONGEST_WAIT_SECONDS,
-            key=self.key,
-        )
+        try:
+            return await pause_flow_run(  # pyright: ignore[reportGeneralTypeIssues]  # async in a coroutine
+                wait_for_input=Saved,
+                timeout=LONGEST_WAIT_SECONDS,
+                # On our worker one question for all runs takes the place of one for each.
+                poll_interval=STOCK_POLL_SECONDS if self.on_stock else LONGEST_WAIT_SECONDS,
+                key=self.key,
+            )
+        except RuntimeError as error:
+            # It is neither running nor paused: cancelled, or taken over, in this moment. That is
+            # no failure of the task.
+            raise Abort(str(error)) from error
 
     async def _attend(self, pausing: asyncio.Task[RunInput | None]) -> RunInput:
         """Wait in memory, as long as that is worth it."""
         await _first(pausing, self.paused)
         if not self.paused.is_set():
-            return await self._replayed(await pausing)
+            try:
+                answer = await pausing
+            except Pause:
+                # It is paused already: the answer that said so was lost, or the execution before
+                # this one was.
+                return await self._park()
+            return await self._replayed(answer)
         self._show(waits=True)
         until = asyncio.get_running_loop().time() + settings().review_attended_seconds
         while (

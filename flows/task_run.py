@@ -24,7 +24,12 @@ from store.access import Caller
 from store.blobs import blobs
 from store.database import TROUBLE, database
 from store.disk_errors import disk_error_of
-from store.errors import NotFoundError, PapertrayError, ToolTimeoutError
+from store.errors import (
+    NotFoundError,
+    PapertrayError,
+    PrefectUnreachableError,
+    ToolTimeoutError,
+)
 from store.finding import project_file_of
 from store.ids import now
 from store.lifecycle import FINAL, advance, amend, is_past
@@ -215,8 +220,9 @@ async def execute(task_id: UUID, work: Callable[[TaskRun], Awaitable[None]]) -> 
     """Execute a task: take it up, work on it, and see to it that it ends as its errors say.
 
     A run may be executed several times, after a wait or a crash: each goes on where the task
-    is. So does this, when the database was away or the disk was full for a while. Waiting for a
-    person leaves by Prefect's own signal, which is none of our errors.
+    is. So does this, when the database was away or the disk was full for a while, or Prefect did
+    not answer, however long. Waiting for a person leaves by Prefect's own signal, which is none
+    of our errors.
 
     Args:
         task_id: of a task that is there.
@@ -238,6 +244,10 @@ async def execute(task_id: UUID, work: Callable[[TaskRun], Awaitable[None]]) -> 
                 raise
             log.warning("task %s waits: %s", task_id, error.code)
             await asyncio.sleep(wait)
+        except PrefectUnreachableError as error:
+            # However long: to end now would be told to nobody either.
+            log.warning("task %s waits: %s", task_id, error.code)
+            await asyncio.sleep(wait or TROUBLE_WAITS_SECONDS[-1])
         else:
             return run.final_state
 
@@ -251,6 +261,8 @@ async def _executed(run: TaskRun) -> AsyncIterator[None]:
             yield
     except TaskEndedError:
         log.info("%s has ended as %s", run.task.public_id, run.task.state.value)
+    except PrefectUnreachableError:
+        raise
     except PapertrayError as error:
         if run.is_patient and isinstance(error, TROUBLE):
             raise

@@ -686,10 +686,9 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             await asyncio.sleep(LOST_BEATS * settings().heartbeat_seconds)
             try:
                 async with self._polling:  # a claim that is still to be answered is not lost
-                    mine = await engine.runs_held_by(
-                        [this_worker().id], self._work_pool_name, but=self._held
-                    )
-                    lost = [run_id for run_id in mine if run_id not in self._held]
+                    held = await engine.runs_held(self._work_pool_name, but=self._held)
+                    me = this_worker().id
+                    lost = [run for run, by in held.items() if by == me and run not in self._held]
                 for run_id in lost:
                     self._logger.warning("run %s was claimed without an answer", run_id)
                     await engine.take_over(run_id)

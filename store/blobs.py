@@ -5,8 +5,8 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -17,8 +17,8 @@ from uuid import uuid4
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from store.errors import FileTooLargeError, NotFoundError, PapertrayError, StorageAwayError
 from store.disk_errors import disk_errors_are_ours
+from store.errors import FileTooLargeError, NotFoundError, PapertrayError, StorageAwayError
 from store.settings import settings
 
 CHUNK_BYTES = 1 << 20
@@ -81,7 +81,8 @@ class Blobs:
 
     async def write_file(self, key: str, path: Path) -> Stored:
         """Store a copy of a local file."""
-        return await self.write_stream(key, chunks_of(path))
+        async with aclosing(chunks_of(path)) as chunks:
+            return await self.write_stream(key, chunks)
 
     async def read(self, key: str) -> bytes:
         """All the bytes of a blob that is known to be small.
@@ -243,7 +244,7 @@ def _errors_of_others_are_ours() -> Iterator[None]:
         raise StorageAwayError(reason=type(error).__name__) from error
 
 
-async def chunks_of(path: Path) -> AsyncIterator[bytes]:
+async def chunks_of(path: Path) -> AsyncGenerator[bytes, None]:
     """The bytes of a local file, from the beginning."""
     with path.open("rb") as source:
         while chunk := source.read(CHUNK_BYTES):

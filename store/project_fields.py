@@ -1,6 +1,6 @@
 """The fields of a project file: what is to be found, and what must hold of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -86,27 +86,29 @@ def must_differ(what: str, names: Sequence[str], *place: int | str, key: str = "
     Raises:
         PlacedError: the first that has the name of one before.
     """
+    before: set[str] = set()
     for number, name in enumerate(names):
-        if name in names[:number]:
+        if name in before:
             raise PlacedError(
                 f"{what} named twice: {name}; give each a name of its own", *place, number, key
             )
+        before.add(name)
 
 
-def must_be_there(what: str, name: str, known: Sequence[str], *place: int | str) -> None:
+def must_be_there(what: str, name: str, known: Mapping[str, Any], *place: int | str) -> None:
     """See that a name means something.
 
     Args:
         what: is named.
         name: of it.
-        known: names that mean something.
+        known: by names that mean something, in order.
         place: keys that lead to the name.
 
     Raises:
         PlacedError: it means nothing.
     """
     if name not in known:
-        raise PlacedError(f"there is no {what} `{name}`; {instead(name, known)}", *place)
+        raise PlacedError(f"there is no {what} `{name}`; {instead(name, list(known))}", *place)
 
 
 def handed_down(value: Any, key: str, children: str) -> Any:
@@ -331,12 +333,13 @@ class FieldPart(ValuePart):
             raise ValueError("a table needs `columns`")
         names = [column.name for column in self.columns]
         must_differ("column", names, "columns")
+        known = dict.fromkeys(names)
         for number, one in enumerate(self.products):
             for n, factor in enumerate(one.factors):
-                must_be_there("column", factor, names, "products", number, "factors", n)
-            must_be_there("column", one.product, names, "products", number, "product")
+                must_be_there("column", factor, known, "products", number, "factors", n)
+            must_be_there("column", one.product, known, "products", number, "product")
         for number, name in enumerate(self.unique):
-            must_be_there("column", name, names, "unique", number)
+            must_be_there("column", name, known, "unique", number)
 
     def column(self, name: str) -> ColumnPart | None:
         """The column of that name."""
@@ -378,15 +381,17 @@ def check_names(fields: Sequence[FieldPart], sums: Sequence[SumPart]) -> None:
     """
     names = [field.name for field in fields]
     must_differ("field", names, "fields")
-    cells = [f"{field.name}.{column.name}" for field in fields for column in field.columns]
+    known = dict.fromkeys(names)
+    cells = (f"{field.name}.{column.name}" for field in fields for column in field.columns)
+    summed = known | dict.fromkeys(cells)
     for number, one in enumerate(sums):
         for n, part in enumerate(one.parts):
-            must_be_there("field", part, [*names, *cells], "sums", number, "parts", n)
-        must_be_there("field", one.total, names, "sums", number, "total")
+            must_be_there("field", part, summed, "sums", number, "parts", n)
+        must_be_there("field", one.total, known, "sums", number, "total")
     for number, field in enumerate(fields):
         if (condition := field.required_when) is not None:
             must_be_there(
-                "field", condition.field, names, "fields", number, "required_when", "field"
+                "field", condition.field, known, "fields", number, "required_when", "field"
             )
 
 

@@ -332,12 +332,12 @@ class ProjectFile(FieldsPart):
     def _names_fit(self) -> "ProjectFile":
         must_differ("document type", [one.name for one in self.document_types], "document_types")
         must_differ("block", [block.name for block in self.blocks], "blocks")
-        known = [*(one.name for one in self.types), UNKNOWN]
+        known = dict.fromkeys([*(one.name for one in self.types), UNKNOWN])
         for number, name in enumerate(self.filter.document_types):
             must_be_there("document type", name, known, "filter", "document_types", number)
         if self.group:
             fields = dict.fromkeys(field.name for one in self.types for field in one.fields)
-            must_be_there("field", self.group.by, list(fields), "group", "by")
+            must_be_there("field", self.group.by, fields, "group", "by")
         return self
 
     @model_validator(mode="after")

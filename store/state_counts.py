@@ -42,6 +42,9 @@ async def count_by_state(
 ) -> Mapping[State, Count]:
     """How many tasks the caller sees in each state; states without are left out.
 
+    Counted each time: the counters that triggers keep (`store/migrations/counters.py`) are those
+    of projects. They have no task without one, and no private task, which the caller may see.
+
     Args:
         session: any.
         caller: who asks.

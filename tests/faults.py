@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,7 +139,7 @@ class Disk:
 
     def asked(self, operation: str, what: Any) -> None:
         """Refuse the operation, if it is its turn."""
-        where = os.readlink(f"/proc/self/fd/{what}") if isinstance(what, int) else str(what)
+        where = str(Path(f"/proc/self/fd/{what}").readlink() if isinstance(what, int) else what)
         if not where.startswith(self._root):
             return
         self.count += 1
@@ -148,7 +147,7 @@ class Disk:
             self.refused.append(operation)
             code = self.code
             if self.gets_further:
-                self.fails_at += 1
+                self.fails_at = self.count + 1
                 self.code = REFUSED[len(self.refused) % len(REFUSED)]
             raise OSError(code, os.strerror(code), where)
 
@@ -167,23 +166,24 @@ def disk_below(root: Path) -> Iterator[Disk]:
 
         return call
 
-    def temporary(*arguments: Any, _really: Any = tempfile.NamedTemporaryFile, **options: Any) -> Any:
-        file = _really(*arguments, **options)
-        write = file.write
+    really_open = counted_call("open", builtins.open)
 
-        def counted_write(content: bytes) -> int:
-            disk.asked("write", file.name)
-            return write(content)
+    def opened(what: Any, *arguments: Any, **options: Any) -> Any:
+        file = really_open(what, *arguments, **options)
+        if isinstance(file, io.BufferedWriter):
+            write = file.write
 
-        file.write = counted_write
+            def counted_write(content: bytes) -> int:
+                disk.asked("write", what)
+                return write(content)
+
+            file.write = counted_write  # pyright: ignore[reportAttributeAccessIssue]  # for this one
         return file
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("open", "fsync", "replace", "rename", "unlink", "remove", "mkdir", "rmdir"):
             patch.setattr(os, name, counted_call(name, getattr(os, name)))
         patch.setattr(shutil, "rmtree", counted_call("rmtree", shutil.rmtree))
-        opened = counted_call("open", builtins.open)
         patch.setattr(builtins, "open", opened)
         patch.setattr(io, "open", opened)
-        patch.setattr(tempfile, "NamedTemporaryFile", temporary)
         yield disk

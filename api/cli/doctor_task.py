@@ -138,6 +138,10 @@ def _finding_of_deliveries(facts: Facts) -> Finding:
 
 # What it waits for, and what to do: the first that fits
 
+_RECONCILES: Final = (
+    "Wait a minute. If this stays, see that the deployment reconcile is not paused."
+)
+
 
 def _ended(facts: Facts) -> Finding | None:
     task = facts.task
@@ -175,8 +179,7 @@ def _call(facts: Facts) -> Finding | None:
 def _repair(facts: Facts) -> Finding | None:
     if not facts.repair:
         return None
-    remedy = "Wait a minute. If this stays, see that the deployment reconcile is not paused."
-    return _verdict(f"reconcile, which is about to {facts.repair}", remedy)
+    return _verdict(f"reconcile, which is about to {facts.repair}", _RECONCILES)
 
 
 def _person(facts: Facts) -> Finding | None:
@@ -203,8 +206,7 @@ def _client(facts: Facts) -> Finding | None:
 def _dead_worker(facts: Facts) -> Finding | None:
     if facts.task.state is not State.RUNNING or facts.has_live_worker:
         return None
-    remedy = "Wait a minute. If this stays, see that the deployment reconcile is not paused."
-    return _verdict("another worker: the one that had it is gone", remedy)
+    return _verdict("another worker: the one that had it is gone", _RECONCILES)
 
 
 def _worked_on(facts: Facts) -> Finding | None:

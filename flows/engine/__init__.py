@@ -7,7 +7,7 @@ overwrote by accident is put right (`transitions.py`).
 
 from flows.engine.automations import AUTOMATIONS, ensure_automations
 from flows.engine.clearing import delete_run, empty, tidy_up
-from flows.engine.client import call, connected
+from flows.engine.client import call, connected, errors_are_ours
 from flows.engine.deployments import (
     BULK_SET,
     DEPLOYMENTS,
@@ -36,7 +36,7 @@ from flows.engine.runs import (
     read_run,
     read_runs,
     runs_ended_since,
-    runs_held_by,
+    runs_held,
     submit,
     worker_in,
 )
@@ -85,6 +85,7 @@ __all__ = [
     "ensure_deployed",
     "ensure_pool",
     "ensure_variables",
+    "errors_are_ours",
     "finish_cancelling",
     "follow",
     "held_by",
@@ -98,7 +99,7 @@ __all__ = [
     "resume",
     "run_of",
     "runs_ended_since",
-    "runs_held_by",
+    "runs_held",
     "secret_in",
     "state_events",
     "submit",

@@ -1,8 +1,8 @@
 """The connection to Prefect, and the errors of its answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -76,20 +76,29 @@ async def call(method: str, path: str, body: Any = None, **params: Any) -> Any:
         PapertrayError: any other error.
     """
     async with connected() as client:
-        try:
-            with _impatient(PREFECT_API_URL.value()).model_copy():
-                response = await client.request(
-                    cast(Any, method), cast(Any, path), json=body, params=params or None
-                )
-        except httpx.HTTPStatusError as error:
-            raise _error_of(error.response, path) from error
-        except httpx.TransportError as error:
-            raise PrefectUnreachableError(url=str(client.api_url)) from error
+        with errors_are_ours(), _impatient(PREFECT_API_URL.value()).model_copy():
+            response = await client.request(
+                cast(Any, method), cast(Any, path), json=body, params=params or None
+            )
     return response.json() if response.content else None
 
 
-def _error_of(response: httpx.Response, path: str) -> PapertrayError:
-    facts = {"prefect_status": response.status_code, "prefect_path": path}
+@contextmanager
+def errors_are_ours() -> Iterator[None]:
+    """Raise what Prefect's client raises inside as the errors of `call`."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise _error_of(error.response) from error
+    except httpx.RequestError as error:
+        raise PrefectUnreachableError(url=PREFECT_API_URL.value()) from error
+
+
+def _error_of(response: httpx.Response) -> PapertrayError:
+    facts = {
+        "prefect_status": response.status_code,
+        "prefect_path": response.request.url.path,
+    }
     if response.status_code == 404:
         return NotFoundError("Prefect does not know it.", **facts)
     if response.status_code == 409:

@@ -197,13 +197,10 @@ async def runs_ended_since(since: datetime) -> list[UUID]:
     return [run.id for run in await _all(body)]
 
 
-async def runs_held_by(
-    workers: Collection[UUID], pool: str | None = None, *, but: Container[UUID] = ()
-) -> list[UUID]:
-    """The runs that some workers say they have, be it only just claimed.
+async def runs_held(pool: str | None = None, *, but: Container[UUID] = ()) -> dict[UUID, UUID]:
+    """The runs that workers say they have, be it only just claimed, and which worker it is.
 
     Args:
-        workers: ids of workers.
         pool: of the runs; the settings' own when omitted.
         but: ids of runs that are of no interest.
     """
@@ -217,12 +214,11 @@ async def runs_held_by(
         },
     }
     runs = [run for run in await _all(body) if not run.is_parked and run.id not in but]
-    held: list[UUID] = []
+    held: dict[UUID, UUID] = {}
     for run in runs:
         # After a resume, and while it is paused or cancelled, the state before tells.
-        holder = run.worker_id or await _last_holder(run.id)
-        if holder in workers:
-            held.append(run.id)
+        if holder := run.worker_id or await _last_holder(run.id):
+            held[run.id] = holder
     return held
 
 

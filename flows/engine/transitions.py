@@ -186,22 +186,33 @@ async def park(flow_run_id: UUID) -> Parked:
         return Parked.PARKED
     if await _is_over(flow_run_id, between):
         return Parked.OVER
-    if between["type"] == "RUNNING":
-        # The answer came first, by a resume that thought the run to be in a process.
-        await _set_state(flow_run_id, _scheduled("Resuming"), force=True)
+    if between["type"] == "PAUSED":
+        return Parked.PARKED  # twice: the answer to the first time was lost
+    # The answer came first, by a resume that thought the run to be in a process; or it came
+    # between two times, of which the first got no answer.
+    await _set_state(flow_run_id, _scheduled("Resuming"), force=True)
     return Parked.RESCHEDULED
 
 
 async def suspend(
     flow_run_id: UUID, *, pause_key: str, keyset: dict[str, str], until: datetime
 ) -> None:
-    """Let a running run wait for an answer under a key that it has used already."""
+    """Let a running run wait for an answer under a key that it has used already.
+
+    A cancel, or the end of the run, in the same moment stands.
+    """
+    run = await read_run(flow_run_id)
+    if run is None or run.is_final:
+        return
+    if run.type == "CANCELLING":
+        await finish_cancelling(flow_run_id)
+        return
     details = {
         "pause_key": pause_key,
         "run_input_keyset": keyset,
         "pause_timeout": until.isoformat(),
     }
-    await _set_state(flow_run_id, _suspended(details), force=True)
+    await _is_over(flow_run_id, await _force(run, _suspended(details)))
 
 
 async def finish_cancelling(flow_run_id: UUID) -> None:

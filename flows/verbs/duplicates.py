@@ -1,5 +1,7 @@
 """Files whose very bytes came before."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -46,14 +48,39 @@ async def first_of_project(
     Raises:
         DuplicateFileError: there is one, and the project takes no second.
     """
-    policy = content.limits.duplicates
-    if policy is Duplicates.ALLOW:
+    if content.limits.duplicates is Duplicates.ALLOW:
         return None
     # One after the other: of two that send the same at once the second finds the first.
     await session.refresh(project, with_for_update=True)
     mine = visible(Task, caller).where(col(Task.project_id) == project.id)
     first = await first_with(session, mine, file.sha256)
-    refuses = policy is Duplicates.REJECT and caller.actor.surface not in FAILS_LATER
-    if first is not None and refuses:
+    if first is not None and _refuses(caller, content):
         raise DuplicateFileError(task=first.public_id)
     return first
+
+
+def first_beside(
+    caller: Caller, content: ProjectFile, file: File, beside: Mapping[str, Task]
+) -> Task | None:
+    """The task that has a file with these bytes among those that are taken in with it.
+
+    Args:
+        caller: who sends them.
+        content: of their project.
+        file: any.
+        beside: tasks by the digests of their files, the first of each.
+
+    Raises:
+        DuplicateFileError: there is one, and the project takes no second.
+    """
+    if content.limits.duplicates is Duplicates.ALLOW:
+        return None
+    first = beside.get(file.sha256)
+    if first is not None and _refuses(caller, content):
+        raise DuplicateFileError("Two of the files have the same bytes. Send them once.")
+    return first
+
+
+def _refuses(caller: Caller, content: ProjectFile) -> bool:
+    is_rejected = content.limits.duplicates is Duplicates.REJECT
+    return is_rejected and caller.actor.surface not in FAILS_LATER

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from flows.outbox import changing
-from flows.verbs.duplicates import first_of_project
+from flows.verbs.duplicates import first_beside, first_of_project
 from flows.verbs.ends import open_again
 from flows.verbs.files import remember_file
 from flows.verbs.projects import must_not_exceed, must_take
@@ -99,6 +99,7 @@ async def submit_upload(
         session.add(upload)
         await session.flush()  # the tasks point to it
         tasks: list[Task] = []
+        by_bytes: dict[str, Task] = {}
         for file in files:
             task = task_of(caller, found, version, name="")
             task.upload_id = upload.id
@@ -106,12 +107,14 @@ async def submit_upload(
             with _naming(file.name):
                 _pages_must_fit(file)
                 must_not_exceed(content, file)
-                # The first one is of another upload: each file gets a task here all the same.
+                # Each file gets a task here all the same, also where the first one is meant.
                 first = await first_of_project(session, caller, found, content, file)
+                first = first or first_beside(caller, content, file, by_bytes)
             remember_file(session, caller, file)
             task.duplicate_of = first.code if first else None
             give_file(task, file)
             tasks.append(task)
+            by_bytes.setdefault(file.sha256, task)
         await add_tasks(session, caller, tasks)
         await _note(session, caller, upload, "upload.created", {"count": len(tasks)})
     return upload, tasks

@@ -138,16 +138,8 @@ def fill_in(
     for block in project.blocks:
         old, new = before.get(block.name), values.get(block.name)
         if block.name in values and new != old:
-            change = ValueChange(
-                task_id=task.id,
-                document_number=0,
-                name=block.name,
-                before=block.to_text(old),
-                after=block.to_text(new),
-                actor=caller.actor.name,
-                surface=caller.actor.surface,
-            )
-            session.add(change)
+            texts = block.to_text(old), block.to_text(new)
+            session.add(_change_of(caller, task, 0, block.name, *texts))
     return {**before, **values}
 
 
@@ -182,18 +174,25 @@ async def write_values(
     document.fields = {n: v.model_dump(mode="json") for n, v in check(part, after).items()}
     for name in values:
         if (old := before.get(name)) is None or old.shown != after[name].shown:
-            change = ValueChange(
-                task_id=task.id,
-                document_number=document_number,
-                name=name,
-                before=old.shown if old else "",
-                after=after[name].shown,
-                method=old.method if old else "",
-                actor=caller.actor.name,
-                surface=caller.actor.surface,
-            )
+            texts = old.shown if old else "", after[name].shown
+            change = _change_of(caller, task, document_number, name, *texts)
+            change.method = old.method if old else ""
             session.add(change)
     return {name for name in after if after[name] != before.get(name)}
+
+
+def _change_of(
+    caller: Caller, task: Task, document_number: int, name: str, before: str, after: str
+) -> ValueChange:
+    return ValueChange(
+        task_id=task.id,
+        document_number=document_number,
+        name=name,
+        before=before,
+        after=after,
+        actor=caller.actor.name,
+        surface=caller.actor.surface,
+    )
 
 
 async def _must_be_on_pages(session: AsyncSession, task: Task, values: Mapping[str, Any]) -> None:

@@ -39,8 +39,8 @@ from operations.tools.job import (
     returned_type,
 )
 from operations.tools.scratch import scratch_folder
-from store.errors import PapertrayError, ToolError, ToolKilledError, ToolTimeoutError
 from store.disk_errors import disk_errors_are_ours
+from store.errors import PapertrayError, ToolError, ToolKilledError, ToolTimeoutError
 from store.settings import settings
 
 T = TypeVar("T")

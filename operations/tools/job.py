@@ -19,8 +19,8 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 
-from store.errors import PapertrayError, StorageFullError, ToolKilledError
 from store.disk_errors import is_full
+from store.errors import PapertrayError, StorageFullError, ToolKilledError
 
 STATUS = struct.Struct("!i")
 """How the end of a child is told: as waitpid() has it."""

@@ -1,6 +1,7 @@
 """The disk refuses the n-th thing that is asked of it, for every n: nothing half, nothing lost."""
 
 import errno
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ async def test_bytes_without_a_row_are_deleted_once_nobody_can_be_about_to_write
     await client.put(address, content=PNG, headers={"content-type": "application/octet-stream"})
     named = blobs_on_disk()
 
-    async def bytes_of_one_that_died() -> Any:
+    async def bytes_of_one_that_died() -> AsyncIterator[bytes]:
         yield b"nobody knows"
 
     await blobs().write_stream("files/file_died", bytes_of_one_that_died())

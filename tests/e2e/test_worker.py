@@ -4,17 +4,21 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import engine
 from flows.engine import Outcome
 from flows.heartbeat import dead_workers, living_workers
 from store.database import database
+from store.errors import PrefectUnreachableError
 from tests.conftest import forget_process_state
+from tests.e2e.bad_network import Fault, bad_network
 from tests.e2e.prefect_server_fixture import (
     Server,
     ToyRun,
@@ -45,9 +49,11 @@ async def start_worker(toys: Toys, home: Path) -> AsyncIterator[StartWorker]:
     """Start a worker of the toys' pool; the store is shared, the log is its own."""
     started: list[WorkerProcess] = []
 
-    async def start(**settings: Any) -> WorkerProcess:
+    async def start(prefect_url: str = "", **settings: Any) -> WorkerProcess:
         environment = {f"PAPERTRAY_{name.upper()}": str(value) for name, value in settings.items()}
         environment.setdefault("PAPERTRAY_HEARTBEAT_SECONDS", "0.5")
+        if prefect_url:
+            environment["PREFECT_API_URL"] = prefect_url
         worker = WorkerProcess(toys.pool, engine.POOL_TYPE, home, environment)
         started.append(worker)
         return await worker.start()
@@ -63,8 +69,9 @@ async def take_over_from_the_dead(toys: Toys, monkeypatch: pytest.MonkeyPatch) -
     await database().close()
     forget_process_state()
     dead = await until(dead_workers, 10)
-    for run in await engine.runs_held_by(dead, toys.pool):
-        await engine.take_over(run)
+    for run, worker in (await engine.runs_held(toys.pool)).items():
+        if worker in dead:
+            await engine.take_over(run)
 
 
 async def test_a_flow_of_three_steps_completes(toys: Toys, start_worker: StartWorker) -> None:
@@ -211,6 +218,40 @@ async def test_a_run_whose_claim_was_never_answered_is_executed(
     for run in runs:
         await run.reaches("Completed")
         assert run.trace == STEPS
+
+
+async def test_whatever_the_network_to_prefect_loses_runs_end_right_and_do_no_step_twice(
+    toys: Toys, start_worker: StartWorker, prefect_server: Server
+) -> None:
+    """Of each kind of call one is lost after it was carried out, one cut, one refused, one late."""
+    async with (
+        bad_network(prefect_server.port) as of_worker,
+        bad_network(prefect_server.port) as of_decisions,
+    ):
+        await start_worker(prefect_url=of_worker.url, review_attended_seconds=2)
+        reviewed = await toys.submit("reviewed", 8)
+
+        async def resume_all() -> None:
+            with temporary_settings({PREFECT_API_URL: of_decisions.url}):
+                async with engine.connected():
+                    for run in reviewed:
+                        while True:
+                            with suppress(PrefectUnreachableError):
+                                answer = {"decision": "complete"}
+                                await engine.resume(run.id, answer, pause_key="review-1")
+                            with suppress(PrefectUnreachableError):
+                                if (one := await engine.read_run(run.id)) and one.type != "PAUSED":
+                                    break
+                            await asyncio.sleep(0.2)
+
+        for run in reviewed:
+            await run.reaches("Paused", "Suspended", seconds=120)
+        await asyncio.to_thread(lambda: asyncio.run(resume_all()))
+        for run in reviewed:
+            await run.reaches("Completed", seconds=120)
+            assert run.trace == REVIEWED
+        print(dict(of_worker.calls), of_worker.faults, dict(of_decisions.calls))
+        assert all(of_worker.faults[fault] >= 3 for fault in Fault)
 
 
 async def test_a_cancel_reaches_a_run_wherever_it_is(toys: Toys, start_worker: StartWorker) -> None:

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select, update
 from sqlmodel import col
 
 from flows import engine, verbs
-from flows.dispatch import run_dispatcher
+from flows.dispatch import dispatch_once, run_dispatcher
 from flows.engine import Submission
+from flows.reconcile import settle
 from store.access import Caller
 from store.database import database
 from store.errors import PrefectUnreachableError
@@ -84,3 +85,21 @@ async def test_what_comes_in_while_prefect_is_away_is_submitted_once_it_is_back(
     async with database().reading() as session:
         runs = (await session.execute(select(col(Task.id), col(Task.flow_run_id)))).all()
     assert {row.id: row.flow_run_id for row in runs} == prefect.runs
+
+
+async def test_a_task_under_way_whose_run_prefect_has_lost_gets_another(
+    alice: Caller, waiting: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefect = Prefect(monkeypatch)
+    prefect.is_away = False
+    lost = uuid.uuid4()
+    async with database().writing() as session:
+        await session.execute(delete(Outbox))
+        await session.execute(update(Task).values(flow_run_id=lost))
+        task = await session.get_one(Task, waiting.id, populate_existing=True)
+    assert await settle(task, None)
+    assert await dispatch_once() == 1
+    assert await left() == 0
+    async with database().reading() as session:
+        found = await session.get_one(Task, waiting.id)
+    assert found.flow_run_id == prefect.runs[waiting.id] != lost

@@ -144,3 +144,36 @@ async def test_in_an_upload_each_file_has_a_task_that_names_the_first(
         mail = (await session.execute(select(Project))).scalar_one()
     _, tasks = await verbs.submit_upload(alice, team=team, project=mail, files=[file])
     assert [one.duplicate_of for one in tasks] == [first.code]
+
+
+async def of_upload(caller: Caller, *contents: bytes) -> list[File]:
+    return [
+        await verbs.store_bytes(caller, name="a.pdf", chunks=bytes_of(content))
+        for content in contents
+    ]
+
+
+async def test_in_one_upload_the_first_of_equal_files_is_known_and_a_second_may_be_refused(
+    alice: Caller,
+) -> None:
+    team_id = await team_named(alice.organization_id, "desk")
+    await verbs.install_project(alice, project("flag"))
+    async with database().reading() as session:
+        team = await session.get_one(Team, team_id)
+        mail = (await session.execute(select(Project))).scalar_one()
+    _, tasks = await verbs.submit_upload(
+        alice, team=team, project=mail, files=await of_upload(alice, SAME, b"%PDF-1.7 b", SAME)
+    )
+    assert [one.duplicate_of for one in tasks] == [None, None, tasks[0].code]
+    rows = await count(Task)
+    await verbs.install_project(alice, project("reject"))
+    with pytest.raises(DuplicateFileError, match="Two of the files"):
+        await verbs.submit_upload(
+            alice, team=team, project=mail, files=await of_upload(alice, *[b"%PDF-1.7 c"] * 2)
+        )
+    assert await count(Task) == rows
+    await verbs.install_project(alice, project("allow"))
+    _, tasks = await verbs.submit_upload(
+        alice, team=team, project=mail, files=await of_upload(alice, SAME, SAME)
+    )
+    assert [one.duplicate_of for one in tasks] == [None, None]

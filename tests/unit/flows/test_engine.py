@@ -132,6 +132,39 @@ async def test_a_cancel_that_parking_overwrote_is_carried_out(prefect: FakePrefe
     assert prefect.names[-1] == "Cancelled"
 
 
+async def test_a_run_whose_parking_was_carried_out_twice_is_parked(prefect: FakePrefect) -> None:
+    """As when Prefect dies before it answers the first time."""
+    paused(prefect)
+    prefect.before_force = lambda: prefect.becomes("PAUSED", "Suspended", pause_reschedule=True)
+    assert await engine.park(prefect.id) is Parked.PARKED
+    assert prefect.names[-1] == "Suspended"
+
+
+async def test_a_resume_between_two_parkings_is_carried_out(prefect: FakePrefect) -> None:
+    paused(prefect)
+
+    def happen() -> None:
+        prefect.becomes("PAUSED", "Suspended", pause_reschedule=True)
+        prefect.becomes("SCHEDULED", "Resuming")
+
+    prefect.before_force = happen
+    assert await engine.park(prefect.id) is Parked.RESCHEDULED
+    assert prefect.names[-2:] == ["Suspended", "Resuming"]
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "meanwhile"])
+async def test_a_cancel_that_a_wait_without_a_process_overwrote_is_carried_out(
+    is_before: bool, prefect: FakePrefect
+) -> None:
+    prefect.becomes("RUNNING", "Running")
+    if is_before:
+        prefect.becomes("CANCELLING", "Cancelling")
+    else:
+        prefect.before_force = lambda: prefect.becomes("CANCELLING", "Cancelling")
+    await engine.suspend(prefect.id, pause_key="review-1", keyset={}, until=BEGAN)
+    assert prefect.names[-1] == "Cancelled"
+
+
 async def test_an_end_that_parking_overwrote_stands(prefect: FakePrefect) -> None:
     paused(prefect)
     prefect.before_force = lambda: prefect.becomes("FAILED", "TimedOut")
@@ -343,7 +376,8 @@ def test_prefect_yaml_says_what_is_deployed() -> None:
     ],
 )
 def test_an_error_of_prefect_is_one_of_ours(status: int, kind: type[PapertrayError]) -> None:
-    error = client._error_of(httpx.Response(status, text="secret"), "/flow_runs/x")
+    request = httpx.Request("GET", "http://prefect.test/flow_runs/x")
+    error = client._error_of(httpx.Response(status, text="secret", request=request))
     assert type(error) is kind
     assert error.details == {"prefect_status": status, "prefect_path": "/flow_runs/x"}
 

@@ -19,7 +19,12 @@ from flows import engine, erase, task_run, verbs, webhooks
 from store.access import Caller
 from store.blobs import blobs
 from store.database import TROUBLE, database
-from store.errors import ConflictError, DatabaseAwayError, StorageFullError
+from store.errors import (
+    ConflictError,
+    DatabaseAwayError,
+    PrefectUnreachableError,
+    StorageFullError,
+)
 from store.lifecycle import advance
 from store.models import Activity, Delivery, ExportedFile, File, Outbox, Task
 from store.settings import settings
@@ -187,6 +192,22 @@ async def test_a_disk_that_was_full_for_a_while_is_waited_for(
     monkeypatch.setattr(blobs(), "write_stream", full)
     await driver.process(task, *[decides(alice)] * 10)
     assert left == 0
+    await is_right(task)
+
+
+async def test_a_task_outlives_an_outage_of_prefect_that_is_longer_than_all_patience(
+    alice: Caller, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_run, "TROUBLE_WAITS_SECONDS", (0.0, 0.0))
+    await webhooks.create_webhook(
+        alice, url="https://example.com/hook", event_types=["task.completed"]
+    )
+    task = await started(alice)
+
+    async def nobody_answers(_: Task) -> None:
+        raise PrefectUnreachableError
+
+    await driver.process(task, *[nobody_answers] * 10, decides(alice))
     await is_right(task)
 
 
