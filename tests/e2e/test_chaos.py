@@ -69,7 +69,7 @@ class Chaos:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        while not self._stop.wait(CHANCE.uniform(5, 20)):
+        while not self._stop.wait(CHANCE.uniform(2.5, 10)):
             part = CHANCE.choice(PARTS)
             if part != "worker" and not self.papertray.is_up(part):
                 continue  # killed faster than it starts, it would only ever be starting
@@ -153,7 +153,7 @@ def test_what_comes_in_while_everything_is_killed_ends_right_and_once(
             with contextlib.suppress(httpx.TransportError):
                 if number % 10 == 0:
                     decide(papertray, ends)
-            time.sleep(CHANCE.uniform(0, 0.5))
+            time.sleep(CHANCE.uniform(0, 0.1))
     assert len(ends) == DOCUMENTS
 
     left: list[dict[str, Any]] = []
