@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from operations import read_pages
 from operations.read_pages import ReadPagesParams, ReadPagesResult
 from operations.registry import progress_to
+from operations.tools import child
 from store.fields import PageWords
 
 PHOTOTEST = (
@@ -54,6 +56,28 @@ async def test_a_good_text_layer_is_taken_as_it_is(samples: Path, out: Path) -> 
     assert [page.confidence for page in result.pages] == [1.0] * 4
     assert result.text_layer_files == []
     assert "APPLICATION FOR THE REVIEW OF DISCHARGE" in text(words(out, result))
+
+
+async def test_a_short_document_takes_one_child(
+    samples: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["operations.read_pages"]  # the package has the operation by that name
+    called: list[str] = []
+    seen: list[tuple[int, int]] = []
+
+    async def count(function: Any, *arguments: Any, **options: Any) -> Any:
+        called.append(function.__name__)
+        return await child.in_child(function, *arguments, **options)
+
+    async def see(current: int, total: int) -> None:
+        seen.append((current, total))
+
+    monkeypatch.setattr(module, "in_child", count)
+    async with progress_to(see):
+        result = await read(samples / "form_dd0293.pdf", out)
+    assert called == ["begin"]
+    assert len(result.pages) == 4
+    assert seen == [(number, 4) for number in range(1, 5)]
 
 
 async def test_leader_dots_do_not_make_a_layer_garbage(samples: Path, out: Path) -> None:
