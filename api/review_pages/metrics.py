@@ -43,6 +43,10 @@ WIDTH: Final = 100
 """Of a bar that is as long as can be, in units of its drawing."""
 
 HEIGHT: Final = 100
+DAYS_WIDTH: Final = 300
+_GAP: Final = 0.2
+"""Between two days, in the place that a day has."""
+
 MOST_BARS: Final = 30
 """More rows than this are no plot any more; the rest is in `/v1/metrics`."""
 
@@ -185,6 +189,7 @@ async def show_metrics(request: Request, visitor: SignedIn) -> Response:
         audited=sum(one.audited for one in queues),
         width=WIDTH,
         height=HEIGHT,
+        days_width=DAYS_WIDTH,
     )
 
 
@@ -244,6 +249,7 @@ def _columns(days: Sequence[DayMetrics], since: datetime, until: datetime) -> Se
     """A column for each day of the range, those without a task too."""
     by_day = {one.day: one for one in days}
     count = (until.date() - since.date()).days + 1
+    step = DAYS_WIDTH / (count - _GAP)  # the last column ends where the axis does
     most = max((one.ended for one in days), default=1)
     columns: list[Column] = []
     for index in range(count):
@@ -254,8 +260,8 @@ def _columns(days: Sequence[DayMetrics], since: datetime, until: datetime) -> Se
         columns.append(
             Column(
                 day=day,
-                left=round(index * 300 / count, 2),
-                width=round(240 / count, 2),
+                left=round(index * step, 2),
+                width=round((1 - _GAP) * step, 2),
                 by_hand=round(HEIGHT * found.ended / most - alone, 2),
                 alone=round(alone, 2),
                 text=f"{day:%a %d %b}: {found.ended} ended, {found.straight_through} of them"
