@@ -225,7 +225,8 @@ async def on_screen(site: Site, times: int) -> None:
             await page.keyboard.press("Control+Enter")
             await page.wait_for_url(lambda url, old=address: url != old)
             completed.append(await shown(page))
-    show(f"page image of {DPI} dpi after opening", opened, 0.300)
+    show(f"page image of {DPI} dpi after opening", opened[1:], 0.300)
+    show("the same, the first in a new browser", opened[:1], 0.300)
     show("next task with its image after completing", completed, 0.500)
 
 

@@ -119,6 +119,22 @@ def _form(name: str, inputs: dict[str, Any]) -> type[RunInput]:
     )
 
 
+def with_reason(form: type[RunInput], reason: str) -> type[RunInput]:
+    """A form whose decision says why it is asked for.
+
+    What stands above a form that is longer than its window is shrunk to nothing in the Prefect UI
+    (3.8), so it is said here, too.
+
+    Args:
+        form: one of the above.
+        reason: names fields, never their values.
+    """
+    decision = form.model_fields["decision"]
+    told = Field(title=decision.title, description=f"Why: {reason}. {decision.description}")
+    inputs: dict[str, Any] = {"decision": (decision.annotation, told)}
+    return create_model(form.__name__, __base__=form, **inputs)
+
+
 class PickupDecision(StrEnum):
     """How a client's fetching of the files can end."""
 

@@ -14,6 +14,7 @@ from flows.form import (
     data_of,
     sorting_form,
     values_form,
+    with_reason,
 )
 from flows.review import wait_out
 from flows.task_run import PREFECT_UI, TaskRun
@@ -121,7 +122,7 @@ async def _have_reviewed(
         return
 
     async def form_of() -> type[RunInput]:
-        form = await _form(run, project, step)
+        form = with_reason(await _form(run, project, step), run.task.review_reason)
         return form.with_initial_data(description=_what_to_do(run.task))
 
     await wait_out(run, form_of, lambda answer: _take_answer(run, project, answer))

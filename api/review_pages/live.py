@@ -41,6 +41,9 @@ _viewers: Counter[tuple[UUID, str]] = Counter()
 """How often somebody has the page of a task open, in this process: the last one to close it is the
 one who is gone."""
 
+_leaving: set[asyncio.Task[None]] = set()
+"""What is still being told of those who are gone: a loop keeps no hold of its tasks."""
+
 
 @router.get("/review/live")
 async def follow_queue(visitor: SignedIn) -> StreamingResponse:
@@ -123,9 +126,6 @@ async def _of_task(visitor: Visitor, task_id: UUID, after: int) -> AsyncIterator
             leaving = asyncio.create_task(_tell_gone(*viewer))
             _leaving.add(leaving)
             leaving.add_done_callback(_leaving.discard)
-
-
-_leaving: set[asyncio.Task[None]] = set()
 
 
 async def _tell_present(task_id: UUID, name: str) -> bool:
