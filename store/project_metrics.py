@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -164,7 +164,7 @@ async def sums_since(
             col(TaskFigure.moment) == moment,
             col(TaskFigure.hour) >= first,
         )
-        .group_by(col(TaskFigure.project_id), number)
+        .group_by(*_groups(col(TaskFigure.project_id), number, starts))
     )
     for project_id, index, *sums in (await session.execute(kept)).tuples():
         found[project_id, index].add(Sums.of(sums))
@@ -187,7 +187,7 @@ async def sums_since(
         row_number = _index(at, starts[1:])
         query = one.with_only_columns(
             col(Task.project_id), row_number, *_sums_of_rows(at)
-        ).group_by(col(Task.project_id), row_number)
+        ).group_by(*_groups(col(Task.project_id), row_number, starts))
         for project_id, index, *sums in (await session.execute(query)).tuples():
             if project_id in seen:
                 found[project_id, index].add(Sums.of(sums))
@@ -221,7 +221,12 @@ def _hour(at: datetime) -> int:
 def _index(column: Any, bounds: Sequence[Any]) -> Any:
     """How many of some ascending bounds are not after it."""
     below = [(column < one, index) for index, one in enumerate(bounds)]
-    return case(*below, (column.is_not(None), len(bounds)))
+    return case(*below, else_=len(bounds)) if below else literal(0)
+
+
+def _groups(project_id: Any, number: Any, starts: Sequence[datetime]) -> list[Any]:
+    """By what rows are summed up: those of one span in the order of their index, unsorted."""
+    return [project_id, number] if len(starts) > 1 else [project_id]
 
 
 _BEFORE: Final = datetime(1970, 1, 1, tzinfo=UTC)
