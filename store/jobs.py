@@ -44,7 +44,7 @@ async def tasks_on_files(
         seen, own = (one.where(col(Project.name) == project) for one in (seen, own))
     ids = (await session.execute(seen.with_only_columns(col(Project.id)))).scalars().all()
     tasks = select(Task).where(col(Task.input_file_id).is_not(None), col(Task.deleted_at).is_(None))
-    counted = [col(TaskDay.moment) == "created", col(TaskDay.is_on_file)]
+    counted = [col(TaskDay.moment) == "created", col(TaskDay.is_on_file).is_(True)]
     if frozenset(states) != frozenset(State):
         tasks = tasks.where(col(Task.state).in_(states))
         counted.append(col(TaskDay.state).in_([state.value for state in states]))
