@@ -314,7 +314,9 @@ async def _collaborations(
         .outerjoin(models.User, col(models.User.id) == col(models.Collaboration.user_id))
         .where(col(models.Collaboration.task_id).in_(ids))
     )
-    for row, team, user in (await session.execute(query)).tuples():
+    team: models.Team | None
+    user: models.User | None
+    for row, team, user in await session.execute(query):
         if team is not None:
             found[row.task_id].teams.append(TeamAtWork(id=team.id, name=team.name, steps=row.steps))
         if user is not None:
