@@ -636,6 +636,7 @@ async def test_hostile_text_stays_text_wherever_it_is_shown(
         # What is drawn by scripts is text, too.
         input_ = page.locator(f"#{await page.locator('.marked').get_attribute('data-marked')}")
         await input_.evaluate("e => e.dispatchEvent(new Event('input', { bubbles: true }))")
+        await expect(page.locator("[data-pdf] img")).to_have_count(2)  # the pages of its PDF
         kind = f"data {await page.locator('textarea').count()}"
         shapes[kind].add(await elements_of(page))
     await page.goto(f"{site.url}/review?state=discarded")
