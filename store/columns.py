@@ -1,6 +1,6 @@
 """Kinds of columns that both databases keep alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,3 +81,8 @@ def number(table: str) -> Any:
         nullable=False,
         sa_column_kwargs={"default": following},
     )
+
+
+def only(sqlite: str, postgresql: str | None = None) -> Mapping[str, Any]:
+    """Which rows an index has; the condition of both databases where it is the same."""
+    return {"sqlite_where": text(sqlite), "postgresql_where": text(postgresql or sqlite)}
