@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-system demo up test lint check docs docs-site chaos many-machines bench clean
+.PHONY: help setup setup-system demo up test lint check docs docs-site chaos many-machines soak fuzz bench clean
 
 BIN := .venv/bin
 GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs prefect.yaml --include='*.md' --include=prefect.yaml)
@@ -51,6 +51,12 @@ many-machines: setup setup-system ## Start all parts apart (PostgreSQL, Redis, S
 
 chaos: setup setup-system ## Kill everything at random while 2,000 documents go through
 	PAPERTRAY_CHAOS_DOCUMENTS=$${PAPERTRAY_CHAOS_DOCUMENTS:-2000} $(BIN)/python -m pytest -s tests/e2e/test_chaos.py
+
+soak: setup setup-system ## Take documents through for two hours; nothing may grow
+	PAPERTRAY_SOAK_MINUTES=$${PAPERTRAY_SOAK_MINUTES:-120} $(BIN)/python -m pytest -s tests/e2e/soak.py
+
+fuzz: setup ## Have a fuzzer try our parsers, each for a minute
+	$$(scripts/bootstrap --uv) run --locked --inexact --group fuzz python -m tests.fuzz
 
 bench: setup ## Run the benchmarks; each prints both sides and the ratio
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -1,11 +1,9 @@
 """The connection to the database: one engine a process, reading and writing transactions."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
-    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -19,9 +17,9 @@ from alembic.config import Config
 from asyncpg import PostgresError
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from store.errors import (
     DatabaseAwayError,
@@ -32,91 +30,13 @@ from store.errors import (
 from store.group_commit import GroupCommit
 from store.settings import settings
 from store.sqlite import sqlite_engine
+from store.together import Together
 
 TROUBLE: Final = (DatabaseAwayError, StorageAwayError, StorageFullError)
 """What may be over in a while: whoever works in the background goes on then."""
 
 
-class _Together:
-    """The write transaction of some work whose parts are committed together.
-
-    Each part has a session and a savepoint of its own: a part that is refused undoes itself only.
-    """
-
-    def __init__(self, begin: Callable[[], AbstractAsyncContextManager[AsyncSession]]):
-        self._begin = begin
-        self._turn = asyncio.Lock()
-        self._transaction = AsyncExitStack()
-        self._connection: AsyncConnection | None = None
-        self._broken_by: BaseException | None = None
-        self._when_committed: list[Callable[[], None]] = []
-        self._when_undone: list[Callable[[], Awaitable[None]]] = []
-
-    @asynccontextmanager
-    async def part(self) -> AsyncIterator[AsyncSession]:
-        async with self._turn:
-            if self._broken_by is not None:
-                raise self._broken_by
-            try:
-                if self._connection is None:
-                    session = await self._transaction.enter_async_context(self._begin())
-                    self._connection = await session.connection()
-                async with self._session(self._connection) as session, session.begin():
-                    yield session
-            except DBAPIError as error:
-                # SQLite may have rolled back all of it (store/group_commit.py).
-                if not isinstance(error, IntegrityError):
-                    await self.end(error)
-                raise
-
-    def look(self) -> AsyncSession | None:
-        """A session that sees what the parts have changed; None while nothing is."""
-        return self._session(self._connection) if self._connection is not None else None
-
-    def when_committed(self, what: Callable[[], None]) -> None:
-        self._when_committed.append(what)
-
-    def when_undone(self, what: Callable[[], Awaitable[None]]) -> None:
-        self._when_undone.append(what)
-
-    async def end(self, error: BaseException | None = None) -> None:
-        """Commit what the parts have changed; or undo it, which no later part can mend."""
-        self._broken_by = self._broken_by or error
-        transaction, self._transaction = self._transaction, AsyncExitStack()
-        self._connection = None
-        if error is None:
-            await transaction.aclose()
-            return
-        try:
-            await transaction.__aexit__(type(error), error, error.__traceback__)
-        except BaseException as same:
-            if same is not error:
-                raise
-
-    async def commit(self) -> None:
-        if self._broken_by is not None:
-            raise self._broken_by
-        await self.end()
-        committed, self._when_committed = self._when_committed, []
-        self._when_undone = []
-        for what in committed:
-            what()
-
-    async def undo(self, error: BaseException) -> None:
-        await self.end(error)
-        if not isinstance(error, Exception):
-            return  # who is cancelled does not know what was committed
-        for what in self._when_undone:
-            await asyncio.shield(asyncio.ensure_future(what()))
-
-    @staticmethod
-    def _session(connection: AsyncConnection) -> AsyncSession:
-        return AsyncSession(
-            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
-        )
-
-
-_TOGETHER: ContextVar[_Together | None] = ContextVar("together", default=None)
+_TOGETHER: ContextVar[Together | None] = ContextVar("together", default=None)
 
 
 class Database:
@@ -176,7 +96,7 @@ class Database:
             DatabaseAwayError: it does not answer, or is locked.
             StorageFullError: it has no room.
         """
-        together = _Together(self._transaction)
+        together = Together(self._transaction)
         token = _TOGETHER.set(together)
         try:
             yield
