@@ -1,6 +1,5 @@
 """/tasks: files that are taken in, and where they are."""
 
-import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final
 
@@ -183,7 +182,7 @@ async def _listed(
 
 
 def _joined(tasks: list[words.AlumaTask]) -> str:
-    return ",".join(json.dumps(one.model_dump(exclude_unset=True)) for one in tasks)
+    return ",".join(one.model_dump_json(exclude_unset=True) for one in tasks)
 
 
 @router.get(
