@@ -44,7 +44,7 @@ ifneq ($(GENERATED),)
 endif
 
 docs-site: setup ## Build the documentation into site/; a warning is an error
-	$$(scripts/bootstrap --uv) run --locked --inexact --group docs zensical build --strict
+	@scripts/bootstrap --uv run --locked --inexact --group docs zensical build --strict
 
 many-machines: setup setup-system ## Start all parts apart (PostgreSQL, Redis, S3), kill some, lose nothing
 	$(BIN)/python -m pytest tests/e2e/many_machines.py
@@ -56,7 +56,7 @@ soak: setup setup-system ## Take documents through for two hours; nothing may gr
 	PAPERTRAY_SOAK_MINUTES=$${PAPERTRAY_SOAK_MINUTES:-120} $(BIN)/python -m pytest -s tests/e2e/soak.py
 
 fuzz: setup ## Have a fuzzer try our parsers, each for a minute
-	$$(scripts/bootstrap --uv) run --locked --inexact --group fuzz python -m tests.fuzz
+	@scripts/bootstrap --uv run --locked --inexact --group fuzz python -m tests.fuzz
 
 bench: setup ## Run the benchmarks; each prints both sides and the ratio
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
