@@ -26,7 +26,14 @@ from flows.intakes import (
     signature,
     take,
 )
-from flows.verbs import complete_export, must_take, start_export, store_bytes, submit_process
+from flows.verbs import (
+    complete_export,
+    must_take,
+    start_export,
+    store_bytes,
+    submit_process,
+    unless_refused,
+)
 from store.access import Caller
 from store.blobs import blobs, chunks_of
 from store.database import database
@@ -249,23 +256,18 @@ class FolderAgent:
         before = signature(intake.document)
         file = await store_bytes(self._caller, name=intake.name, chunks=chunks_of(intake.document))
         try:
-            if signature(intake.document) != before:
-                await blobs().delete(file.blob)
-                return False
-            await submit_process(
-                self._caller,
-                task_id=intake.task_id,
-                project=self._watch.project,
-                file=file,
-                metadata=intake.metadata,
-            )
-        except UnavailableError:
-            raise  # the store may have got it nevertheless: else `retain` finds the bytes
-        except PapertrayError:
-            await blobs().delete(file.blob)  # nothing was committed
-            raise
+            async with unless_refused(file):
+                if signature(intake.document) != before:
+                    await blobs().delete(file.blob)
+                    return False
+                await submit_process(
+                    self._caller,
+                    task_id=intake.task_id,
+                    project=self._watch.project,
+                    file=file,
+                    metadata=intake.metadata,
+                )
         except IntegrityError as error:
-            await blobs().delete(file.blob)
             raise ConflictError("What a task refers to has changed meanwhile.") from error
         intake.read_signature = before
         intake.submitted()

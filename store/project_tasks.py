@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, counts_own, counts_shared, private_lists
-from store.columns import StateColumn, UtcDateTime
+from store.columns import UtcDateTime
 from store.long_lists import (
     ListPage,
     Tally,
@@ -29,6 +29,7 @@ from store.long_lists import (
 )
 from store.models import PersonDay, Project, Task, TaskDay
 from store.states import State
+from store.turn import WAITS
 
 
 @dataclass(frozen=True)
@@ -246,21 +247,17 @@ async def waiting_in(
     """The tasks that wait for a person, by the ids of those projects that have any."""
     found: defaultdict[UUID, Waiting] = defaultdict(Waiting)
     counts = await _count_shared(session, projects, *_COUNTED_WAITING)
-    # Written out, not bound: so that the index of those that wait is seen to be enough.
-    waits = col(Task.state) == bindparam(
-        None, State.IN_REVIEW, type_=StateColumn, literal_execute=True
-    )
     project_id, since = col(Task.project_id), func.min(col(Task.review_since), type_=UtcDateTime)
     first = (
         select(since)
-        .where(project_id == col(Project.id), waits, col(Task.deleted_at).is_(None))
+        .where(project_id == col(Project.id), WAITS, col(Task.deleted_at).is_(None))
         .where(~col(Task.is_private))
         .scalar_subquery()
     )
     public = select(col(Project.id), first).where(col(Project.id).in_(counts))
     for id_, at in (await session.execute(public)).tuples():
         found[id_] = Waiting(counts[id_], at)
-    for one in (await lists_of(session, caller, projects, waits))[1:]:
+    for one in (await lists_of(session, caller, projects, WAITS))[1:]:
         query = one.with_only_columns(project_id, func.count(), since).group_by(project_id)
         for id_, count, at in (await session.execute(query)).tuples():
             if id_ is not None:

@@ -43,7 +43,8 @@ async def count_by_state(
     """How many tasks the caller sees in each state; states without are left out.
 
     Counted each time: the counters that triggers keep (`store/migrations/counters.py`) are those
-    of projects. They have no task without one, and no private task, which the caller may see.
+    of projects. They have no task without one, and do not tell on which private tasks the caller
+    collaborates.
 
     Args:
         session: any.
