@@ -118,7 +118,8 @@ async def _children() -> list[Finding]:
 async def _home() -> list[Finding]:
     home = settings().home
     if not home.exists():
-        return [Finding("home", Health.OFF, f"{home} is not there yet", "papertray up makes it.")]
+        remedy = "papertray up, serve or worker makes it."
+        return [Finding("home", Health.OFF, f"{home} is not there yet", remedy)]
     if not os.access(home, os.W_OK | os.X_OK):
         remedy = "Let this user write to it, or choose another one with PAPERTRAY_HOME."
         return [Finding("home", Health.PROBLEM, f"{home} cannot be written to", remedy)]
@@ -208,30 +209,45 @@ async def _servers() -> list[Finding]:
     is_named = bool(os.environ.get("PREFECT_API_URL"))
     prefect = prefect_api_url()
     url = facts.get("url") or f"http://{reachable(settings().host)}:{settings().port}"
-    prefect_answers, api_answers = await asyncio.gather(
-        _answers(f"{prefect.rstrip('/')}/health"), _answers(f"{url}/healthz")
+    prefect_said, api_said = await asyncio.gather(
+        _ask(f"{prefect.rstrip('/')}/health"), _ask(f"{url}/healthz")
     )
-    if prefect_answers:
+    if prefect_said and prefect_said.is_success:
         server = Finding("prefect server", Health.OK, f"answers at {prefect}")
     elif is_named:
         remedy = "Start it, or correct PREFECT_API_URL. Tasks are taken in meanwhile, and wait."
         server = Finding("prefect server", Health.PROBLEM, f"no answer at {prefect}", remedy)
     else:
         server = Finding("prefect server", Health.OFF, f"no answer at {prefect}", "papertray up")
-    api = (
-        Finding("api", Health.OK, f"answers at {url}")
-        if api_answers
-        else Finding("api", Health.OFF, f"no answer at {url}", "papertray up, or papertray serve")
-    )
-    return [server, api]
+    return [server, _api(url, api_said)]
 
 
-async def _answers(url: str) -> bool:
+def _api(url: str, said: httpx.Response | None) -> Finding:
+    if said is None:
+        return Finding("api", Health.OFF, f"no answer at {url}", "papertray up, or papertray serve")
+    if said.is_success:
+        return Finding("api", Health.OK, f"answers at {url}")
+    # Its user, its sandbox and its environment may be others than those of this command.
+    remedy = "Where it works from here, let the user and the sandbox of that process reach it."
+    return Finding("api", Health.PROBLEM, f"{url} takes nothing in: {_away(said)}", remedy)
+
+
+def _away(said: httpx.Response) -> str:
+    """What `/healthz` finds missing, in its words."""
+    try:
+        words: dict[str, Any] = said.json()
+    except ValueError:
+        return f"it answers {said.status_code}, and may be another program"
+    missing = [name for name in ("database", "storage") if words.get(name) == "unavailable"]
+    return f"no {' and no '.join(missing)}" if missing else f"it answers {said.status_code}"
+
+
+async def _ask(url: str) -> httpx.Response | None:
     try:
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
-            return (await client.get(url)).is_success
+            return await client.get(url)
     except (httpx.HTTPError, httpx.InvalidURL):
-        return False
+        return None
 
 
 CHECKS: tuple[Callable[[], Awaitable[list[Finding]]], ...] = (

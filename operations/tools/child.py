@@ -103,8 +103,23 @@ async def in_thread(function: Callable[[*Arguments], T], *arguments: *Arguments)
 
 def is_isolated() -> bool:
     """Whether children have no network, which not every system allows. Blocking, half a second."""
-    code = "import sys, operations.tools.fork_server as f; sys.exit(not f.leave_the_network())"
-    return subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    code = "import operations.tools.fork_server as f; sys.exit(not f.leave_the_network())"
+    return subprocess.run([sys.executable, "-c", _alone(code)], check=False).returncode == 0
+
+
+def _alone(code: str) -> str:
+    """A program that enters the package `operations` without its list of operations.
+
+    That one would load Prefect into every child, and numpy, whose threads forbid leaving the
+    network (unshare(2)).
+    """
+    # sys.path as it is here, whatever it was made of.
+    path = [str(Path(entry).absolute()) for entry in sys.path]
+    return (
+        f"import sys, types; sys.path[:] = {path!r}; "
+        "package = sys.modules['operations'] = types.ModuleType('operations'); "
+        f"package.__path__ = {[str(Path(__file__).parents[1])]!r}; {code}"
+    )
 
 
 async def spread(work: Callable[[Item], Awaitable[None]], items: Sequence[Item]) -> None:
@@ -301,18 +316,10 @@ class _ForkServer:
         if self._control is not None:
             return self._control
         control, served = socket.socketpair()
-        # sys.path as it is here, whatever it was made of. The package `operations` is entered
-        # without its list of operations, which would load Prefect into every child.
-        path = [str(Path(entry).absolute()) for entry in sys.path]
-        code = (
-            f"import sys, types; sys.path[:] = {path!r}; "
-            "package = sys.modules['operations'] = types.ModuleType('operations'); "
-            f"package.__path__ = {[str(Path(__file__).parents[1])]!r}; "
-            f"from operations.tools.fork_server import main; main({served.fileno()})"
-        )
+        code = f"from operations.tools.fork_server import main; main({served.fileno()})"
         with served:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
+                [sys.executable, "-c", _alone(code)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[served.fileno()],

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -418,6 +420,29 @@ def test_doctor_hides_the_password_of_the_database(
     assert "sesame" not in told.out + told.err
     found = {check["name"]: check for check in json.loads(told.out)["checks"]}
     assert found["database"]["health"] == "problem"
+
+
+def test_doctor_tells_what_an_api_that_takes_nothing_in_is_without(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    class Unwell(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.end_headers()
+            self.wfile.write(b'{"database": "ok", "storage": "unavailable"}')
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Standard error is looked at."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unwell) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("PAPERTRAY_PORT", str(server.server_port))
+        settings.cache_clear()
+        status, told, _ = call(capsys, "doctor")
+        server.shutdown()
+    (api,) = (check for check in told["checks"] if check["name"] == "api")
+    assert (status, api["health"]) == (UnavailableError.exit_code, "problem")
+    assert api["detail"].endswith("takes nothing in: no storage")
 
 
 def test_doctor_changes_nothing_where_there_is_no_home(tmp_path: Path):
