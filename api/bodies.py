@@ -313,6 +313,18 @@ def storable_text(text: str) -> str:
     return text
 
 
+def text_of_header(value: str) -> str:
+    """Clients send UTF-8; what is none is Latin-1, as RFC 9110 (section 5.5) has had it.
+
+    Args:
+        value: as Starlette gives it: each byte a character.
+    """
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
 def storable_json(value: dict[str, Any]) -> dict[str, Any]:
     """What every database can keep as JSON, and every reader can read again."""
     rest: list[tuple[Any, int]] = [(value, 0)]
@@ -362,6 +374,7 @@ def _in_utc(time: datetime) -> datetime:
 MAX_JSON_DEPTH = 32
 
 Text = Annotated[str, AfterValidator(storable_text)]
+HeaderText = Annotated[Text, BeforeValidator(text_of_header)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
 JsonField = Annotated[JsonObject, BeforeValidator(_json_of_field)]
 """A JSON object in a field of a form."""

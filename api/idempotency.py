@@ -116,7 +116,7 @@ async def _digest(request: Request) -> str:
     caller: Caller = request.state.caller
     digest = hashlib.sha256(f"{caller.actor.name}\0{request.url.query}".encode())
     if (told := headers_of_file(request.method, request.url.path)) is not None:
-        digest.update(repr([request.headers.get(name) for name in told]).encode())
+        digest.update(repr([request.headers.getlist(name) for name in told]).encode())
         async for chunk in (await read_file(request)).chunks():
             digest.update(chunk)
         return digest.hexdigest()

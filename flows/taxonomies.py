@@ -91,6 +91,21 @@ class TaxonomyType:
             )
         return known
 
+    def changed(self, before: Metadata, sent: Metadata) -> dict[str, Any]:
+        """Metadata in the place of that of a task: what the type knows stays unless it is sent.
+
+        Raises:
+            FieldsInvalidError: what was sent is not as the schema says.
+        """
+        kept = {
+            name: value
+            for name in self.properties
+            if _at(sent, name) is None and (value := _at(before, name)) is not None
+        }
+        changed = {**sent, **kept}
+        self.read(changed)
+        return changed
+
     def project_file_of(self, metadata: Metadata) -> str:
         """The project file of a task with this metadata.
 

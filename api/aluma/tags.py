@@ -1,10 +1,12 @@
 r"""The header `X-Aluma-Tags`: `task_name=AB3947853&file_path=C:\inbox`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fastapi.exceptions import RequestValidationError
+
+from api.bodies import storable_text, text_of_header
 
 HEADER: Final = "X-Aluma-Tags"
 
@@ -12,32 +14,31 @@ _BEGINS: Final = re.compile(r"(?:^|&)(?=[A-Za-z_][\w.-]*=)", re.ASCII)
 """Where a tag begins. A `&` with no name and `=` behind it is of the value: `C:\\R&D\\inbox`."""
 
 
-def parse_tags(header: str) -> Mapping[str, str]:
+def parse_tags(lines: Sequence[str]) -> Mapping[str, str]:
     r"""The tags of a header, every one of them; of one that came twice the last.
 
     Values are taken as they stand. They are not URL-encoded: Aluma's own page sends `C:\inbox`,
     and in `100%25` a percent sign would be lost.
 
     Args:
-        header: as Starlette gives it: each byte a character.
+        lines: of the header, which may be sent more than once; each byte a character.
 
     Raises:
-        RequestValidationError: it does not begin with a name and `=`.
+        RequestValidationError: it does not begin with a name and `=`, or cannot be kept.
     """
-    text = _text_of(header).strip()
+    read = (text_of_header(line).strip() for line in lines)
+    try:
+        text = storable_text("&".join(line for line in read if line))
+    except ValueError as error:
+        raise wrong_tags(str(error)) from None
     if not text:
         return {}
     before, *tags = _BEGINS.split(text)
     if before:
-        raise RequestValidationError(
-            [{"type": "tags", "loc": ("header", HEADER), "msg": "Expected: name=value&name=value"}]
-        )
+        raise wrong_tags("Expected: name=value&name=value")
     return {name: value for name, _, value in (tag.partition("=") for tag in tags)}
 
 
-def _text_of(header: str) -> str:
-    """Clients send UTF-8; what is none is Latin-1, as RFC 9110 (section 5.5) has had it."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
+def wrong_tags(message: str) -> RequestValidationError:
+    """That a header is not as it should be."""
+    return RequestValidationError([{"type": "tags", "loc": ("header", HEADER), "msg": message}])

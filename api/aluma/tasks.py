@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from sqlalchemy import ColumnElement
 from sqlmodel import col
@@ -18,7 +17,7 @@ from api.aluma.route import (
     TaskReader,
     failures,
 )
-from api.aluma.tags import HEADER, parse_tags
+from api.aluma.tags import HEADER, parse_tags, wrong_tags
 from api.bodies import ANY_TYPE, Text, read_file
 from api.problems import UPLOAD_PROBLEMS
 from api.v1.examples import answer
@@ -94,11 +93,10 @@ async def create_task(
     (PDF and TIFF where it does not say) is accepted, and its task fails. Many files at once are
     queued, never refused.
     """
-    tags = parse_tags(request.headers.get(HEADER, ""))
+    tags = parse_tags(request.headers.getlist(HEADER))
     name = tags.get("task_name", "")
     if len(name) > MAX_NAME_CHARACTERS:
-        message = f"task_name has more than {MAX_NAME_CHARACTERS} characters"
-        raise RequestValidationError([{"type": "tags", "loc": ("header", HEADER), "msg": message}])
+        raise wrong_tags(f"task_name has more than {MAX_NAME_CHARACTERS} characters")
     async with database().reading() as session:
         project, _ = await find_project_by_short_id(session, caller, project_id)
     upload = await read_file(request)

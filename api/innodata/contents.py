@@ -1,11 +1,12 @@
 """/jobs/{id}/contents: what goes into a job, what comes out, and what people work on in between."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from api.bodies import JsonObject, read_json
 from api.innodata import examples, words
@@ -52,6 +53,14 @@ class DataPoints(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     documents: list[DocumentValues] = Field(default=[], max_length=2000)
+
+    @field_validator("documents")
+    @classmethod
+    def _each_once(cls, documents: list[DocumentValues]) -> list[DocumentValues]:
+        for number, count in Counter(one.number for one in documents).items():
+            if count > 1:
+                raise ValueError(f"Document {number} is there {count} times")
+        return documents
 
     def by_number(self) -> Mapping[int, Mapping[str, Any]]:
         """As the verbs take them."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.bodies import ANY_TYPE, Text, read_file
+from api.bodies import ANY_TYPE, HeaderText, read_file
 from api.innodata import examples, words
 from api.innodata.route import (
     DocumentId,
@@ -63,11 +63,11 @@ async def send_document(
     request: Request,
     caller: FileCreator,
     x_name: Annotated[
-        Text | None,
+        HeaderText | None,
         Header(max_length=MAX_NAME_CHARACTERS, description="What the document is called."),
     ] = None,
     x_type: Annotated[
-        Text | None,
+        HeaderText | None,
         Header(max_length=200, description="Its media type, where its sender knows it."),
     ] = None,
 ) -> Envelope:

@@ -82,9 +82,17 @@ class CollaborationBody(_Body):
 
     def collaborators(self) -> list[verbs.Collaborator]:
         """As the verbs take them."""
-        teams = [verbs.Collaborator(team=one.id or one.name, steps=one.steps) for one in self.teams]
+        teams = [
+            verbs.Collaborator(
+                f"collaboration.teams.{index}", team=one.id or one.name, steps=one.steps
+            )
+            for index, one in enumerate(self.teams)
+        ]
         users = [
-            verbs.Collaborator(user=one.id or one.email, steps=one.steps) for one in self.users
+            verbs.Collaborator(
+                f"collaboration.users.{index}", user=one.id or one.email, steps=one.steps
+            )
+            for index, one in enumerate(self.users)
         ]
         return teams + users
 
@@ -284,9 +292,19 @@ async def change_job(
         caller,
         row.public_id,
         collaborators=sent.collaboration.collaborators() if sent.collaboration else None,
-        metadata=sent.metadata,
+        metadata=await _kept(row, sent.metadata),
     )
     return await told(request, row)
+
+
+async def _kept(row: models.Task, sent: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Metadata in the place of what was kept with a job; what its type needs stays."""
+    if sent is None or row.erased_at is not None:
+        return sent
+    async with database().reading() as session:
+        project = await session.get(models.Project, row.project_id)
+    kind = TAXONOMY_TYPES.get(project.name) if project else None
+    return kind.changed(row.task_metadata, sent) if kind else sent
 
 
 @router.delete(

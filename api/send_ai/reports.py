@@ -36,7 +36,7 @@ class IssuesBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    issues: list[Issue] = Field(max_length=100)
+    issues: list[Issue] = Field(min_length=1, max_length=100)
     message: Annotated[Text, Field(max_length=MAX_TEXT_CHARACTERS)] = ""
     """The same in words."""
 

@@ -74,7 +74,7 @@ async def shown(place: Place, task_id: str) -> shapes.UploadTask:
         upload = await session.get(Upload, task.upload_id) if task.upload_id else None
         return words.task_of(
             task,
-            upload.public_id if upload else None,
+            upload,
             await project_file_of(session, task),
             await documents_of(session, task),
             await pages_of(session, task),

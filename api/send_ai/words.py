@@ -86,7 +86,7 @@ def folder_of(folder: models.Folder) -> Folder:
 
 def task_of(
     task: models.Task,
-    upload_id: str | None,
+    upload: models.Upload | None,
     project: ProjectFile,
     documents: Sequence[models.Document],
     pages: Sequence[models.Page],
@@ -95,7 +95,7 @@ def task_of(
 
     Args:
         task: of a project.
-        upload_id: public id of what its file was sent with.
+        upload: what its file was sent with.
         project: the file of the project that it was made with.
         documents: what was found in its file.
         pages: of the file.
@@ -105,10 +105,10 @@ def task_of(
         id=task.public_id,
         name=task.name,
         created_at=task.created_at,
-        meta=[Meta(name=name, value=value) for name, value in task.task_metadata.items()],
+        meta=_meta_of(task, upload),
         status=status,
         step_type=_step_type(task, project, documents),
-        upload_id=upload_id,
+        upload_id=upload.public_id if upload else None,
         project_id=str(task.project_id),
         approved=status == "COMPLETED",
         exported_at=task.exported_at,
@@ -116,6 +116,16 @@ def task_of(
         last_opened_at=task.claimed_at,
         pages=[_page_of(page, documents) for page in pages],
     )
+
+
+def _meta_of(task: models.Task, upload: models.Upload | None) -> list[Meta]:
+    """What is kept with a task: as it was sent with its upload, unless it was changed since.
+
+    A name may have been sent twice, which the metadata of a task has once.
+    """
+    pairs = [(one["name"], one["value"]) for one in upload.meta] if upload else []
+    kept = pairs if dict(pairs) == task.task_metadata else task.task_metadata.items()
+    return [Meta(name=name, value=value) for name, value in kept]
 
 
 def _step_type(

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from store.access import ALL_STEPS, Caller, require_owner
 from store.database import database
+from store.errors import FieldsInvalidError, NotFoundError
 from store.finding import find_task, find_team, find_user
 from store.lifecycle import amend
 from store.models import Collaboration, Task
@@ -19,6 +20,8 @@ from store.models import Collaboration, Task
 class Collaborator:
     """A team or a person, as the owner of a task names them."""
 
+    at: str
+    """Where they are named: the key of what is wrong with it."""
     team: str = ""
     """Id or name; or else"""
     user: str = ""
@@ -43,7 +46,8 @@ async def change_task(
         metadata: what the owner wants to keep with it, in the place of what was kept.
 
     Raises:
-        NotFoundError: there is no such task, team or person.
+        NotFoundError: there is no such task.
+        FieldsInvalidError: there is no such team or person.
         ForbiddenError: the task is another's.
     """
     async with database().writing() as session:
@@ -67,15 +71,22 @@ async def set_collaborators(
     """Add the collaborators of a task to the transaction.
 
     Raises:
-        NotFoundError: there is no such team or person.
+        FieldsInvalidError: there is no such team or person.
     """
+    faults: dict[str, str] = {}
     for one in collaborators:
         row = Collaboration(task_id=task.id, steps=list(one.steps))
-        if one.team:
-            row.team_id = (await find_team(session, caller, one.team)).id
+        try:
+            if one.team:
+                row.team_id = (await find_team(session, caller, one.team)).id
+            else:
+                row.user_id = (await find_user(session, caller, one.user)).id
+        except NotFoundError:
+            faults[one.at] = "names nobody here by id, name or e-mail"
         else:
-            row.user_id = (await find_user(session, caller, one.user)).id
-        session.add(row)
+            session.add(row)
+    if faults:
+        raise FieldsInvalidError("Some collaborators are not known here.", fields=faults)
 
 
 async def collaborations_of(session: AsyncSession, task: Task) -> Sequence[Collaboration]:

@@ -6,8 +6,9 @@ import pytest
 
 from api import gauges
 from api.v1.batch import Verb
+from store.states import Event
 from tests.contract.test_errors import problem_in
-from tests.contract.world import Client, MakeKey, put_into_review, send_task
+from tests.contract.world import Client, MakeKey, let_happen, put_into_review, send_task
 
 
 async def waiting(client: Client, **fields: str) -> str:
@@ -100,13 +101,32 @@ async def test_a_batch_does_what_it_can_and_says_of_each_task_what_became_of_it(
 
 @pytest.mark.parametrize("verb", get_args(Verb))
 async def test_each_verb_of_a_batch_is_answered_for_each_task(client: Client, verb: str):
-    waits = await waiting(client)
-    answer = await client.post("/v1/tasks:batch", json={"verb": verb, "ids": [waits]})
+    """Of a task that waits, one that has not begun, one that has failed, and none."""
+    tasks = [await waiting(client), await send_task(client), await send_task(client)]
+    await let_happen(tasks[2], Event.START, Event.FAIL)
+    ids = [*tasks, "task_none"]
+    answer = await client.post("/v1/tasks:batch", json={"verb": verb, "ids": ids, "reason": "so"})
     assert answer.status_code == 207, answer.text
-    (result,) = answer.json()["results"]
-    done = {"claim", "complete", "discard", "report", "cancel", "delete"}
-    # Nobody holds it, and it has not ended.
-    assert result["status"] in ({200, 204} if verb in done else {409, 422})
+    results = answer.json()["results"]
+    assert [one["id"] for one in results] == ids
+    well = 204 if verb == "delete" else 200
+    possible = {
+        "claim": {0},
+        "release": set[int](),
+        "complete": {0},
+        "discard": {0},
+        "report": {0, 1, 2},
+        "unlock": set[int](),
+        "cancel": {0, 1},
+        "retry": {2},
+        "delete": {0, 1, 2},
+    }[verb]
+    expected = [well if index in possible else 409 for index in range(3)]
+    assert [one["status"] for one in results] == [*expected, 404]
+    for one in results:
+        assert (one["task"] is not None) is (one["status"] == 200)
+        assert (one["error"] is None) is (one["status"] < 400)
+        assert one["error"] is None or one["error"]["status"] == one["status"]
 
 
 async def test_tasks_are_found_by_the_number_of_their_queue(client: Client):

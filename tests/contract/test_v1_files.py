@@ -169,6 +169,18 @@ async def test_links_lead_through_all_pages_and_back(client: Client):
     assert [one["data"] for one in back] == [one["data"] for one in reversed(pages)]
 
 
+async def test_a_page_is_of_twenty_and_never_of_more_than_a_hundred(client: Client):
+    for number in range(21):
+        await send_file(client, name=f"{number}.png")
+    page = (await client.get("/v1/files")).json()
+    assert len(page["data"]) == 20
+    assert "take=20&from=" in page["links"]["next"]
+    assert len((await client.get("/v1/files", params={"take": 100})).json()["data"]) == 21
+    for take in ("0", "101", "x"):
+        answer = await client.get("/v1/files", params={"take": take})
+        assert list(problem_in(answer, 422, "validation")["errors"]) == ["take"]
+
+
 async def test_a_list_stands_still_while_files_come_in(client: Client):
     ids = [await send_file(client, name=f"{number}.png") for number in range(4)][::-1]
     first = (await client.get("/v1/files", params={"take": 2})).json()

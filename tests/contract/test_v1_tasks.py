@@ -373,6 +373,38 @@ class TestEvents:
         only = await client.get("/v1/events", params={"type": ["task.created", "task.saved"]})
         assert [one["type"] for one in only.json()["data"]] == ["task.created"]
 
+    async def test_there_is_one_of_each_type_that_is_told(self, client: Client):
+        told = {
+            *("file.created", "file.deleted", "task.created", "task.deleted", "task.completed"),
+            *("task.failed", "task.in_review", "task.claimed", "task.released", "task.reported"),
+            *("task.canceled", "task.timed_out", "task.discarded", "task.filtered"),
+            *("task.unlocked", "task.exported", "upload.in_review", "upload.processed"),
+        }
+        assert set(EVENT_TYPES) == told
+        await client.delete(f"/v1/files/{await send_file(client)}")
+        for ends in ([Event.FAIL], [Event.TIME_OUT], [Event.START, Event.FILTER]):
+            await let_happen(await send_task(client), *ends)
+        for then in (
+            [("claim", 200), ("release", 200), ("report", 200), ("discard", 200), ("unlock", 200)],
+            [("cancel", 200)],
+        ):
+            task_id = await send_task(client)
+            await put_into_review(task_id)
+            for verb, status in then:
+                body = {"issues": [{"field": "total"}]} if verb == "report" else None
+                answer = await client.post(f"/v1/tasks/{task_id}/{verb}", json=body)
+                assert answer.status_code == status, answer.text
+        fetched = await send_task(client)
+        await let_happen(fetched, Event.START)
+        await let_happen(fetched, Event.OFFER_EXPORT, export_round=1)
+        for verb in ("start", "complete"):
+            assert (await client.post(f"/v1/tasks/{fetched}/export/{verb}")).status_code == 200
+        await let_happen(fetched, Event.FINISH)
+        assert (await client.delete(f"/v1/tasks/{fetched}")).status_code == 204
+        listed = (await client.get("/v1/events", params={"take": 100})).json()["data"]
+        assert {one["type"] for one in listed} == told - {"upload.in_review", "upload.processed"}
+        assert all({"id", "type", "timestamp", "data"} <= one.keys() for one in listed)
+
     async def test_come_in_pages(self, client: Client):
         for _ in range(3):
             await send_file(client)

@@ -21,19 +21,19 @@ def test_every_tag_comes_back_as_it_was_sent(tags: dict[str, str]):
     sent = "&".join(f"{name}={value}" for name, value in tags.items())
     last = next(reversed(tags))
     # Space at the end of a header is not of it (RFC 9110, section 5.5).
-    assert parse_tags(as_a_server_hands_it_on(sent)) == {**tags, last: tags[last].rstrip()}
+    assert parse_tags([as_a_server_hands_it_on(sent)]) == {**tags, last: tags[last].rstrip()}
 
 
 @given(NAMES, VALUES.filter(lambda value: "=" not in value))
 def test_an_ampersand_in_a_value_stays_where_no_name_is_behind_it(name: str, value: str):
     header = as_a_server_hands_it_on(f"{name}={value}")
-    assert parse_tags(header) == {name: value.rstrip()}
+    assert parse_tags([header]) == {name: value.rstrip()}
 
 
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_header_is_tags_or_refused(header: str):
     try:
-        tags = parse_tags(header)
+        tags = parse_tags([header])
     except RequestValidationError:
         return
     assert all(name.isascii() for name in tags)
@@ -55,10 +55,15 @@ def test_any_header_is_tags_or_refused(header: str):
     ],
 )
 def test_values_are_taken_as_they_stand(header: str, expected: dict[str, str]):
-    assert parse_tags(header) == expected
+    assert parse_tags([header]) == expected
 
 
-@pytest.mark.parametrize("header", ["AB3947853", "=1", "a b=1", "7=1"])
-def test_what_does_not_begin_with_a_name_is_refused(header: str):
+@pytest.mark.parametrize("header", ["AB3947853", "=1", "a b=1", "7=1", "a=\0"])
+def test_what_does_not_begin_with_a_name_or_cannot_be_kept_is_refused(header: str):
     with pytest.raises(RequestValidationError):
-        parse_tags(header)
+        parse_tags([header])
+
+
+def test_a_header_that_is_sent_in_several_lines_is_one():
+    lines = ["task_name=a", "", "file_name=b.pdf&case=7"]
+    assert parse_tags(lines) == {"task_name": "a", "file_name": "b.pdf", "case": "7"}

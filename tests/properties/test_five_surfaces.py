@@ -52,7 +52,7 @@ from tests.properties.five_surfaces import (
 )
 
 EXAMPLES = int(os.environ.get("PAPERTRAY_SURFACE_EXAMPLES", "6"))
-STEPS = 30
+STEPS = int(os.environ.get("PAPERTRAY_SURFACE_STEPS", "30"))
 MOST_TASKS = 4
 
 PROJECTS = {

@@ -57,6 +57,13 @@ async def test_every_tag_is_kept_and_the_name_falls_back_on_that_of_the_file(
         )
         assert answer.status_code == 202, answer.text
         assert answer.json()["name"] == name
+    lines = [("X-Aluma-Tags", "task_name=a"), ("X-Aluma-Tags", "case=7")]
+    once: dict[str, Any] = {"params": {"project_id": project_id}, "content": PDF}
+    answer = await aluma.post("/tasks", **once, headers=[*lines, ("Idempotency-Key", "k")])
+    kept = (await row_of(answer.json()["id"])).task_metadata
+    assert kept == {"task_name": "a", "case": "7"}
+    other = [lines[0], ("X-Aluma-Tags", "case=8"), ("Idempotency-Key", "k")]
+    message_in(await aluma.post("/tasks", **once, headers=other), 400)
     first = await row_of(await create(aluma, project_id, "file_name=a.pdf&case=7"))
     assert first.task_metadata == {"file_name": "a.pdf", "case": "7"}
 

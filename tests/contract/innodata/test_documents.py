@@ -17,6 +17,15 @@ async def test_a_document_is_sent_shown_fetched_and_deleted(ana: Bench):
     await ana.call("GET", f"/documents/{sent['id']}", 404)
 
 
+async def test_a_document_is_called_what_its_sender_says_in_any_letters(ana: Bench):
+    for name in ("Verträge.pdf".encode(), "Verträge.pdf".encode("latin-1")):
+        headers = {b"X-Name": name, b"X-Type": b"application/pdf"}
+        sent = await ana.call("POST", "/documents", 201, content=b"%PDF-", headers=headers)
+        assert sent["name"] == "Verträge.pdf"
+    told = await ana.call("POST", "/documents", 400, content=b"x", headers={"X-Name": "x" * 256})
+    assert list(told["errors"]) == ["x-name"]
+
+
 async def test_the_contents_of_a_document_are_replaced_until_a_job_has_it(ana: Bench):
     sent = await ana.send()
     address = f"/documents/{sent['id']}/contents"

@@ -128,6 +128,23 @@ async def test_a_collaborator_works_on_the_steps_that_are_listed(ana: Bench, ben
         await ben.call("PUT", f"{address}/contents/output", status, json=values)
 
 
+async def test_collaborators_who_are_not_there_are_told_by_their_place(ana: Bench, ben: Bench):
+    job = await ana.create(collaboration={"users": [{"email": "ben@example.com", "steps": ["*"]}]})
+    wrong = {
+        "teams": [{"name": "nobody", "steps": ["*"]}],
+        "users": [{"email": "ben@example.com", "steps": ["*"]}, {"steps": ["*"]}],
+    }
+    told = await ana.call("PUT", f"/jobs/{job['id']}", 400, json={"collaboration": wrong})
+    assert list(told["errors"]) == ["collaboration.teams.0", "collaboration.users.1"]
+    assert await ben.call("GET", f"/jobs/{job['id']}") == job
+    document = await ana.send()
+    contents = [{"role": "input", "uri": document["contents_uri"]}]
+    sent = {"type": "data-point-extraction", "contents": contents, "mapping.taxonomy": TAXONOMY}
+    told = await ana.call("POST", "/jobs", 400, json={**sent, "collaboration": wrong})
+    assert list(told["errors"]) == ["collaboration.teams.0", "collaboration.users.1"]
+    assert (await ana.call("GET", "/jobs"))["count"] == 1
+
+
 async def test_a_review_is_looked_at_kept_and_completed_through_the_contents(ana: Bench):
     job = await ana.create()
     task = await public_id(job["id"])
@@ -161,6 +178,9 @@ async def test_values_that_do_not_fit_leave_the_job_in_review(ana: Bench):
     sent = {"documents": [{"number": 1, "fields": {"total": "nine"}}]}
     told = await ana.call("PUT", f"/jobs/{job['id']}/contents/output", 400, json=sent)
     assert "total" in told["errors"]
+    twice = {"documents": [{"number": 1, "fields": {"total": n}} for n in ("1", "2")]}
+    told = await ana.call("PUT", f"/jobs/{job['id']}/contents/output", 400, json=twice)
+    assert list(told["errors"]) == ["documents"]
     # Beside the documents they would be lost, and the review be over.
     lost = await ana.call("PUT", f"/jobs/{job['id']}/contents/output", 400, json={"total": "119"})
     assert "total" in lost["errors"]
@@ -179,8 +199,17 @@ async def test_a_job_is_cancelled_and_removed(ana: Bench):
 async def test_what_is_kept_with_a_job_is_changed_and_the_rest_stays(ana: Bench):
     job = await ana.create(order="4711")
     changed = await ana.call("PUT", f"/jobs/{job['id']}", json={"metadata": {"order": 1}})
-    assert changed["metadata"] == {"order": 1}
+    assert changed["metadata"] == {"order": 1, "mapping.taxonomy": TAXONOMY}
     assert changed["collaboration"] == job["collaboration"]
+    # What its type needs is a content of the job, and stays one.
+    assert changed["contents"] == job["contents"]
+    more = {"mapping": {"taxonomy": ["Date"]}, "order": 2}
+    changed = await ana.call("PUT", f"/jobs/{job['id']}", json={"metadata": more})
+    assert changed["metadata"] == more
+    wrong = {"metadata": {"mapping.taxonomy": []}}
+    told = await ana.call("PUT", f"/jobs/{job['id']}", 400, json=wrong)
+    assert list(told["errors"]) == ["mapping.taxonomy"]
+    assert (await ana.call("GET", f"/jobs/{job['id']}"))["metadata"] == more
 
 
 async def test_each_project_of_files_is_a_type_of_jobs(ana: Bench):

@@ -155,6 +155,7 @@ async def test_a_task_that_was_exported_stays_as_it_is(desk: Desk):
         {},
         {"message": "blurry"},
         {"issues": "blurry"},
+        {"issues": [], "message": "blurry"},
         {"issues": [{"label": "Blurry"}]},
         {"issues": [{"label": "Blurry", "value": "b", "more": 1}]},
     ],

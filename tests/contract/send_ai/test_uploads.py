@@ -48,6 +48,16 @@ async def test_each_file_is_a_task_with_the_metadata_of_the_upload(desk: Desk):
     assert (task["name"], task["meta"], task["upload_id"]) == ("b.png", META, upload_id)
 
 
+async def test_metadata_with_a_name_twice_is_told_of_the_task_as_it_was_sent(
+    desk: Desk, client: Client
+):
+    meta = [{"name": "order", "value": 1}, {"name": "order", "value": 2}]
+    upload_id, (task_id,) = await desk.send("a.png", meta=json.dumps(meta))
+    assert (await desk.upload(upload_id))["meta"] == meta
+    assert (await desk.task(task_id))["meta"] == meta
+    assert (await client.get(f"/v1/tasks/{task_id}")).json()["metadata"] == {"order": 2}
+
+
 async def test_files_of_several_kinds_are_told_of_together(desk: Desk):
     files = [("file", ("a.png", PNG)), ("file", ("b.pdf", b"%PDF-1.7 made up"))]
     upload = done(await desk.call("POST", "/upload", files=files), 201)
