@@ -17,7 +17,7 @@ from store.finding import projects_of
 from store.models import Project, Task
 from store.project_file import parse_project_file
 from store.project_metrics import Sums, sums_since
-from store.project_tasks import Waiting, waiting_in
+from store.project_tasks import Waiting, lists_of, waiting_in
 from store.states import State
 
 
@@ -65,9 +65,12 @@ async def queue_metrics(
         query = query.where(col(Project.id) == project_id)
     async with database().reading() as session:
         projects = (await session.execute(query)).scalars().all()
-        created = await sums_since(session, caller, projects, "created", [since])
-        ended = await sums_since(session, caller, projects, "ended", [since])
-        waiting = await waiting_in(session, caller, projects)
+        lists = await lists_of(session, caller, projects)
+        created, ended = [
+            await sums_since(session, caller, projects, lists, moment, [since])
+            for moment in ("created", "ended")
+        ]
+        waiting = await waiting_in(session, projects, lists)
     found: list[QueueMetrics] = []
     for project in projects:
         done = ended.get((project.id, 0), Sums())

@@ -25,7 +25,7 @@ from store.models import (
     User,
     ValueChange,
 )
-from store.project_file import ProjectFile
+from store.project_file import ProjectFile, parse_project_file
 from store.surface_defaults import project_file_by
 
 Named = TypeVar("Named", User, Team, ApiKey, Project)
@@ -279,6 +279,16 @@ async def project_files_of(
     )
     found = (await session.execute(query)).tuples()
     return {id_: project_file_by(source, surface or "") for id_, source, surface in found}
+
+
+async def versions_of(
+    session: AsyncSession, tasks: Collection[Task]
+) -> Mapping[UUID | None, ProjectFile]:
+    """The project files of some tasks as they were written, by the ids of their versions."""
+    wanted = {task.project_version_id for task in tasks if task.project_version_id}
+    query = select(col(ProjectVersion.id), col(ProjectVersion.source))
+    found = (await session.execute(query.where(col(ProjectVersion.id).in_(wanted)))).tuples()
+    return {id_: parse_project_file(source) for id_, source in found}
 
 
 async def documents_of(session: AsyncSession, task: Task) -> Sequence[Document]:

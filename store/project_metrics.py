@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, select
+from sqlalchemy import Select, and_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -87,8 +87,11 @@ class Sums:
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> "Sums":
-        """Of a row of the database, which has none for no rows, and decimals for sums."""
-        numbers = [n or 0 for n in row]
+        """Of a row of the database, which has none for no rows, and decimals for sums.
+
+        What it does not have is 0.
+        """
+        numbers = [n or 0 for n in row] + [0] * (len(fields(cls)) - len(row))
         return cls(
             *(int(n) for n in numbers[:4]),
             *(float(n) for n in numbers[4:6]),
@@ -136,6 +139,7 @@ async def sums_since(
     session: AsyncSession,
     caller: Caller,
     projects: Sequence[Project],
+    lists: Sequence[Select[tuple[Task]]],
     moment: Moment,
     starts: Sequence[datetime],
 ) -> Mapping[tuple[UUID, int], Sums]:
@@ -148,6 +152,7 @@ async def sums_since(
         session: any.
         caller: who sees the projects.
         projects: whose tasks.
+        lists: of these, as `lists_of` gives them.
         moment: which time of the tasks.
         starts: ascending; all but the first are whole hours. What was before them is left out.
 
@@ -157,8 +162,9 @@ async def sums_since(
     found: defaultdict[tuple[UUID, int], Sums] = defaultdict(Sums)
     first = _hour(starts[0] + HOUR - timedelta(microseconds=1))
     number = _index(col(TaskFigure.hour), [_hour(one) for one in starts[1:]])
+    # Of what was made nothing but how many is told: the rest would be sums of zeros.
     kept = (
-        select(col(TaskFigure.project_id), number, *(func.sum(col(one)) for one in _KEPT))
+        select(col(TaskFigure.project_id), number, *map(func.sum, _KEPT[: _TOLD[moment]]))
         .where(
             col(TaskFigure.project_id).in_([one.id for one in projects]),
             col(TaskFigure.moment) == moment,
@@ -169,11 +175,11 @@ async def sums_since(
     for project_id, index, *sums in (await session.execute(kept)).tuples():
         found[project_id, index].add(Sums.of(sums))
     at = col(_TIME_OF[moment])
-    lists = (await lists_of(session, caller, projects, at >= starts[0]))[1:]
+    rest = [one.where(at >= starts[0]) for one in lists[1:]]
     end = datetime.fromtimestamp(first * 3600, UTC)
     if starts[0] < end:
         # Of all projects: so that the rows of the hour are found by the hour.
-        lists.append(
+        rest.append(
             select(Task).where(
                 col(Task.organization_id) == caller.organization_id,
                 col(Task.deleted_at).is_(None),
@@ -183,10 +189,10 @@ async def sums_since(
             )
         )
     seen = {project.id for project in projects}
-    for one in lists:
+    for one in rest:
         row_number = _index(at, starts[1:])
         query = one.with_only_columns(
-            col(Task.project_id), row_number, *_sums_of_rows(at)
+            col(Task.project_id), row_number, *_sums_of_rows(at)[: _TOLD[moment]]
         ).group_by(*_groups(col(Task.project_id), row_number, starts))
         for project_id, index, *sums in (await session.execute(query)).tuples():
             if project_id in seen:
@@ -194,7 +200,10 @@ async def sums_since(
     return found
 
 
-_KEPT: Final = tuple(getattr(TaskFigure, one.name) for one in fields(Sums))
+_KEPT: Final = tuple(col(getattr(TaskFigure, one.name)) for one in fields(Sums))
+
+_TOLD: Final[Mapping[Moment, int]] = {"created": 1, "settled": len(_KEPT), "ended": len(_KEPT)}
+"""How many of the sums are told of tasks to which this happened."""
 
 
 def _sums_of_rows(at: Any) -> list[Any]:
@@ -244,8 +253,9 @@ async def figures_of(
         within: one after the other, the oldest first; they begin at whole hours.
     """
     starts = [_BEFORE, *(period.start for period in within)]
+    lists = await lists_of(session, caller, [project])
     created, settled = [
-        await sums_since(session, caller, [project], moment, starts)
+        await sums_since(session, caller, [project], lists, moment, starts)
         for moment in ("created", "settled")
     ]
     none, waiting = Sums(), 0

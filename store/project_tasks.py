@@ -242,9 +242,15 @@ class Waiting:
 
 
 async def waiting_in(
-    session: AsyncSession, caller: Caller, projects: Sequence[Project]
+    session: AsyncSession, projects: Sequence[Project], lists: Sequence[Select[tuple[Task]]]
 ) -> Mapping[UUID, Waiting]:
-    """The tasks that wait for a person, by the ids of those projects that have any."""
+    """The tasks that wait for a person, by the ids of those projects that have any.
+
+    Args:
+        session: any.
+        projects: whose tasks.
+        lists: of these, as `lists_of` gives them.
+    """
     found: defaultdict[UUID, Waiting] = defaultdict(Waiting)
     counts = await _count_shared(session, projects, *_COUNTED_WAITING)
     project_id, since = col(Task.project_id), func.min(col(Task.review_since), type_=UtcDateTime)
@@ -257,8 +263,10 @@ async def waiting_in(
     public = select(col(Project.id), first).where(col(Project.id).in_(counts))
     for id_, at in (await session.execute(public)).tuples():
         found[id_] = Waiting(counts[id_], at)
-    for one in (await lists_of(session, caller, projects, WAITS))[1:]:
-        query = one.with_only_columns(project_id, func.count(), since).group_by(project_id)
+    for one in lists[1:]:
+        query = (
+            one.where(WAITS).with_only_columns(project_id, func.count(), since).group_by(project_id)
+        )
         for id_, count, at in (await session.execute(query)).tuples():
             if id_ is not None:
                 times = [time for time in (found[id_].since, at) if time]

@@ -159,7 +159,11 @@ async def _batches(
         size = BATCH if left is None else min(BATCH, left)
         async with database().reading() as session:
             rows = await live_or_recent(
-                session, caller, *filters, has_ended=has_ended, after=start, limit=size
+                *(session, caller, *filters),
+                has_ended=has_ended,
+                after=start,
+                limit=size,
+                columns=words.COLUMNS,
             )
             yield await words.tasks_of(session, rows)
         left = None if left is None else left - len(rows)

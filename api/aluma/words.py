@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from api.vocabulary import AlumaWord, ClientAction, Words, is_called, words_of
 from store import models
-from store.finding import count_documents, project_files_of
+from store.finding import count_documents, versions_of
 from store.ids import short_of
 from store.project_file import ProjectFile
 
@@ -102,12 +102,21 @@ def _is_going(row: models.Task) -> bool:
 
 # Objects
 
+COLUMNS: Final = tuple(
+    col(getattr(models.Task, name))
+    for name in (
+        *("id", "code", "name", "project_id", "project_version_id", "created_at", "state"),
+        *("claimed_at", "claimed_by", "claimed_until", "settled_at", "finished_at", "erase_after"),
+    )
+)
+"""What `tasks_of` reads of tasks."""
+
 
 async def tasks_of(session: AsyncSession, rows: Sequence[models.Task]) -> list[AlumaTask]:
     """Tasks, with what is known of them elsewhere."""
-    projects = await project_files_of(session, rows)
+    projects = await versions_of(session, rows)
     counts = await count_documents(session, rows)
-    return [_task_of(row, projects.get(row.id), counts.get(row.id)) for row in rows]
+    return [_task_of(row, projects.get(row.project_version_id), counts.get(row.id)) for row in rows]
 
 
 async def task_of(session: AsyncSession, row: models.Task) -> AlumaTask:

@@ -206,8 +206,10 @@ async def owners_of(
 ) -> dict[UUID | None, Owner]:
     """Who made some rows, by `owner_id`."""
     ids = {row.owner_id for row in rows if row.owner_id}
-    users = select(models.User).where(col(models.User.id).in_(ids))
     owners: dict[UUID | None, Owner] = {None: Owner(id=None, email=None, name="")}
+    if not ids:
+        return owners
+    users = select(models.User).where(col(models.User.id).in_(ids))
     for user in (await session.execute(users)).scalars():
         owners[user.id] = Owner(id=user.id, email=user.email, name=user.name or user.email)
     if programs := ids - set(owners):
