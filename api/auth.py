@@ -16,12 +16,11 @@ from store.access import Caller
 from store.errors import UnauthenticatedError
 from store.keys import (
     ACCESS_TOKEN_PREFIX,
-    caller_of_key,
+    FoundKey,
     find_key,
     find_key_of_token,
     note_use,
 )
-from store.models import ApiKey
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Spelling:
     """Describes it in the OpenAPI document; it reads nothing."""
     read: Callable[[Request], str]
     """What was said in this way; empty where it was not."""
-    find: Callable[[str], Awaitable[ApiKey]] = find_key
+    find: Callable[[str], Awaitable[FoundKey]] = find_key
     """The key of what was said."""
 
 
@@ -125,14 +124,14 @@ async def authenticate(request: Request, surface: str, *spellings: Spelling) -> 
     for spelling in spellings:
         if said := spelling.read(request):
             try:
-                row = await spelling.find(said)
+                found = await spelling.find(said)
             except UnauthenticatedError:
                 # After the look: a key that is valid is never refused for what others send.
                 count_failure(request)
                 raise
             request.state.credential = said
-            await note_use(row)
-            caller = await caller_of_key(row, surface)
+            await note_use(found.row)
+            caller = found.caller(surface)
             count_request(request, caller)
             return caller
     raise UnauthenticatedError

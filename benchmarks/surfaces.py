@@ -29,6 +29,7 @@ from sqlalchemy import Table, insert, text
 from sqlmodel import SQLModel
 
 from api.app import create_app
+from api.cli.servers import keep_what_is_loaded
 from api.rate_limits import RateLimit
 from flows import verbs
 from store.access import Caller
@@ -405,6 +406,7 @@ async def at_work(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
             headers={"x-api-key": key.key},
         ) as client,
     ):
+        keep_what_is_loaded()  # as a server does
         app.state.rate_limits.of_key = RateLimit(0)
         app.state.rate_limits.of_organization = RateLimit(0)
         yield client

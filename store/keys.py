@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -140,12 +140,57 @@ async def add_key(
     return NewKey(key, row, client_secret)
 
 
+@dataclass(frozen=True)
+class FoundKey:
+    """A key that may be used now, and whose it is."""
+
+    row: ApiKey
+    email: str | None
+    """Of its person; None: it is a program's."""
+    team_ids: frozenset[UUID]
+    """The teams of its person."""
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[ApiKey, str | None, UUID | None]]) -> "FoundKey":
+        """Of the rows that were found, one for each team.
+
+        Raises:
+            UnauthenticatedError: there is none, or it has ended.
+        """
+        if not found or not is_usable(found[0][0]):
+            raise UnauthenticatedError
+        row, email, _ = found[0]
+        return cls(row, email, frozenset(team_id for *_, team_id in found if team_id))
+
+    def caller(self, surface: str) -> Caller:
+        """Who asks with it: its person, or the program that it stands for.
+
+        Args:
+            surface: the way in: `v1`, `pages` ...
+        """
+        own = {self.row.team_id} if self.row.team_id else set[UUID]()
+        return Caller(
+            self.row.organization_id,
+            Actor(self.email or f"key:{self.row.prefix}", surface),
+            frozenset(self.row.scopes),
+            user_id=self.row.user_id,
+            team_ids=self.team_ids | own,
+            key_id=self.row.id,
+            is_test=self.row.is_test,
+        )
+
+
 # Made once: every request asks it.
-_KEY_OF_DIGEST: Final = select(ApiKey).where(col(ApiKey.sha256) == bindparam("digest"))
+_WITH_PERSON: Final = (
+    select(ApiKey, col(User.email), col(Membership.team_id))
+    .outerjoin(User, col(User.id) == col(ApiKey.user_id))
+    .outerjoin(Membership, col(Membership.user_id) == col(ApiKey.user_id))
+)
+_KEY_OF_DIGEST: Final = _WITH_PERSON.where(col(ApiKey.sha256) == bindparam("digest"))
 
 
-async def find_key(key: str) -> ApiKey:
-    """The row of a key that may be used now.
+async def find_key(key: str) -> FoundKey:
+    """A key that may be used now.
 
     Raises:
         UnauthenticatedError: there is none, it has expired, or it was revoked. The message is
@@ -153,11 +198,9 @@ async def find_key(key: str) -> ApiKey:
     """
     digest = _sha256(key)
     async with database().reading() as session:
-        row = (await session.execute(_KEY_OF_DIGEST, {"digest": digest})).scalar_one_or_none()
+        rows = (await session.execute(_KEY_OF_DIGEST, {"digest": digest})).tuples().all()
     # The index compares as it likes; who can measure that learns bits of a hash, not of a key.
-    if row is None or not hmac.compare_digest(row.sha256, digest) or not is_usable(row):
-        raise UnauthenticatedError
-    return row
+    return FoundKey.of([row for row in rows if hmac.compare_digest(row[0].sha256, digest)])
 
 
 def is_usable(row: ApiKey, at: datetime | None = None) -> bool:
@@ -196,67 +239,32 @@ async def issue_token(client_id: str, client_secret: str) -> NewToken:
     return NewToken(token, int(ACCESS_TOKEN_LIFETIME.total_seconds()))
 
 
-async def find_key_of_token(token: str) -> ApiKey:
-    """The row of the key of an OAuth client whose token may be used now.
+async def find_key_of_token(token: str) -> FoundKey:
+    """The key of an OAuth client whose token may be used now.
 
     Raises:
         UnauthenticatedError: there is none, it has expired, or its key has ended.
     """
-    query = (
-        select(ApiKey)
-        .join(AccessToken, col(AccessToken.key_id) == col(ApiKey.id))
-        .where(col(AccessToken.sha256) == _sha256(token), col(AccessToken.expires_at) > now())
+    query = _WITH_PERSON.join(AccessToken, col(AccessToken.key_id) == col(ApiKey.id)).where(
+        col(AccessToken.sha256) == _sha256(token), col(AccessToken.expires_at) > now()
     )
     async with database().reading() as session:
-        row = (await session.execute(query)).scalar_one_or_none()
-    if row is None or not is_usable(row):
-        raise UnauthenticatedError
-    return row
+        return FoundKey.of((await session.execute(query)).tuples().all())
 
 
 async def caller_of_key(row: ApiKey, surface: str) -> Caller:
-    """Who asks with a key: its person, or the program that the key stands for.
-
-    Args:
-        row: a key that may be used.
-        surface: the way in: `v1`, `pages` ...
-    """
-    by_program = Caller(
-        row.organization_id,
-        Actor(f"key:{row.prefix}", surface),
-        frozenset(row.scopes),
-        team_ids=frozenset({row.team_id} if row.team_id else ()),
-        key_id=row.id,
-        is_test=row.is_test,
-    )
-    if row.user_id is None:
-        return by_program
+    """Who asks with a key that may be used, by its row; as `FoundKey.caller`."""
+    query = _WITH_PERSON.where(col(ApiKey.id) == row.id)
     async with database().reading() as session:
-        email, team_ids = await _person(session, row.user_id)
-    return replace(
-        by_program,
-        actor=Actor(email, surface),
-        user_id=row.user_id,
-        team_ids=by_program.team_ids | team_ids,
-    )
+        return FoundKey.of((await session.execute(query)).tuples().all()).caller(surface)
 
 
 async def caller_of_user(session: AsyncSession, user: User) -> Caller:
     """What a person may see, whatever their keys allow beside."""
-    email, team_ids = await _person(session, user.id)
-    actor = Actor(email, "system")
+    query = select(col(Membership.team_id)).where(col(Membership.user_id) == user.id)
+    team_ids = frozenset((await session.execute(query)).scalars())
+    actor = Actor(user.email, "system")
     return Caller(user.organization_id, actor, frozenset(), user_id=user.id, team_ids=team_ids)
-
-
-async def _person(session: AsyncSession, user_id: UUID) -> tuple[str, frozenset[UUID]]:
-    """The e-mail and the teams of a person."""
-    query = (
-        select(col(User.email), col(Membership.team_id))
-        .join(Membership, col(Membership.user_id) == col(User.id), isouter=True)
-        .where(col(User.id) == user_id)
-    )
-    found = (await session.execute(query)).tuples().all()
-    return found[0][0], frozenset(team_id for _, team_id in found if team_id)
 
 
 async def note_use(row: ApiKey) -> None:

@@ -12,25 +12,25 @@ from store.access import Caller
 from store.database import database
 from store.errors import NotFoundError, UnauthenticatedError
 from store.finding import find_task_by_id
-from store.keys import find_key
-from store.models import ApiKey, Task
+from store.keys import FoundKey, find_key
+from store.models import Task
 
 _PREFIXES: Final = {"user-live-": False, "user-test-": True}
 """What Innodata's own keys begin with, and whether they are for tests."""
 
 
-async def _find(said: str) -> ApiKey:
-    """The row of a key, which may have the beginning that Innodata's clients look for.
+async def _find(said: str) -> FoundKey:
+    """A key, which may have the beginning that Innodata's clients look for.
 
     Raises:
         UnauthenticatedError: it opens nothing, or is of the other kind than it says.
     """
     for prefix, is_test in _PREFIXES.items():
         if said.startswith(prefix):
-            row = await find_key(said.removeprefix(prefix))
-            if row.is_test is not is_test:
+            found = await find_key(said.removeprefix(prefix))
+            if found.row.is_test is not is_test:
                 raise UnauthenticatedError
-            return row
+            return found
     return await find_key(said)
 
 

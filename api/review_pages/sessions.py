@@ -51,7 +51,7 @@ async def begin_session(key: str) -> str:
     Raises:
         UnauthenticatedError: the key is not valid.
     """
-    row = await find_key(key)
+    row = (await find_key(key)).row
     token = secrets.token_urlsafe(32)
     async with database().writing() as session:
         await session.execute(delete(Session).where(col(Session.expires_at) < now()))

@@ -43,7 +43,7 @@ async def this_store(opened: Database, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_new_key_opens_its_organization_with_its_scopes_and_no_others():
     made = await create_key(["task.read", "file.read"], organization="acme")
-    caller = await caller_of_key(await find_key(made.key), "v1")
+    caller = (await find_key(made.key)).caller("v1")
     assert caller.organization_id == made.row.organization_id
     assert caller.scopes == {"file.read", "task.read"} == set(made.row.scopes)
     assert (caller.actor.name, caller.actor.surface) == (f"key:{made.key[:12]}", "v1")
@@ -51,7 +51,7 @@ async def test_a_new_key_opens_its_organization_with_its_scopes_and_no_others():
 
 async def test_a_key_of_a_person_signs_with_the_e_mail():
     made = await create_key(["admin"], user="ada@example.com")
-    caller = await caller_of_key(await find_key(made.key), "pages")
+    caller = (await find_key(made.key)).caller("pages")
     assert caller.actor.name == "ada@example.com"
 
 
@@ -63,7 +63,7 @@ async def test_a_key_has_256_random_bits_and_only_its_hash_is_kept(
     assert made.key != other.key
     assert made.key.startswith("ptk_")
     assert len(made.key) == len("ptk_") + 43
-    row = await find_key(made.key)
+    row = (await find_key(made.key)).row
     assert row.sha256 == hashlib.sha256(made.key.encode()).hexdigest()
     assert made.row.organization_id == other.row.organization_id
     async with opened.writing() as session:
@@ -111,19 +111,19 @@ async def _revoked_at(key: str) -> object:
 
 async def test_use_is_written_down_at_most_once_a_minute(opened: Database):
     made = await create_key(["admin"])
-    await note_use(await find_key(made.key))
-    first = (await find_key(made.key)).last_used_at
+    await note_use((await find_key(made.key)).row)
+    first = (await find_key(made.key)).row.last_used_at
     assert first is not None
-    await note_use(await find_key(made.key))
-    assert (await find_key(made.key)).last_used_at == first
+    await note_use((await find_key(made.key)).row)
+    assert (await find_key(made.key)).row.last_used_at == first
     keys._noted.clear()
     before = first - timedelta(seconds=61)
     async with opened.writing() as session:
         await session.execute(
             update(ApiKey).where(col(ApiKey.id) == made.row.id).values(last_used_at=before)
         )
-    await note_use(await find_key(made.key))
-    again = (await find_key(made.key)).last_used_at
+    await note_use((await find_key(made.key)).row)
+    again = (await find_key(made.key)).row.last_used_at
     assert again is not None
     assert again > before
 
@@ -141,7 +141,7 @@ async def test_an_oauth_client_gets_a_token_for_its_secret_and_for_nothing_else(
     assert secret
     given = await issue_token(client_id, secret)
     assert given.expires_in_seconds == 86400
-    assert (await find_key_of_token(given.token)).id == made.row.id
+    assert (await find_key_of_token(given.token)).row.id == made.row.id
     for wrong in ((client_id, made.key), (client_id, ""), ("4711", secret), (str(uuid4()), secret)):
         with pytest.raises(UnauthenticatedError):
             await issue_token(*wrong)
@@ -188,7 +188,7 @@ async def test_a_caller_has_the_teams_of_its_person_and_of_its_key():
 async def test_a_key_for_tests_shows_that_it_is_one():
     made = await create_key(["admin"], is_test=True)
     assert made.key.startswith("ptk_test_")
-    assert (await caller_of_key(await find_key(made.key), "tests")).is_test
+    assert (await find_key(made.key)).caller("tests").is_test
 
 
 async def test_who_is_no_admin_administers_nobody():
