@@ -33,4 +33,6 @@ async def mail_of_the_day(folder: Path, out: Path) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/mail_of_the_day.py FOLDER OUT")
     print(asyncio.run(mail_of_the_day(Path(sys.argv[1]), Path(sys.argv[2]))))

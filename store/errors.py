@@ -100,7 +100,7 @@ class DamagedFileError(InputError):
 
 
 class EncryptedFileError(InputError):
-    """The file needs a password. Send it as `password`, or a copy without encryption."""
+    """The file needs a password. Send a copy without, or `password` where an operation has it."""
 
     code = "file_encrypted"
 

@@ -75,7 +75,7 @@ async def create_key(
         expires_at: when it ends; never when omitted.
 
     Raises:
-        InputError: there is no such scope, or none was named.
+        InputError: there is no such scope, none was named, or the e-mail address is none.
     """
     wanted = valid_scopes(scopes)
     organization_id = await organization_named(organization)

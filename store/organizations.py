@@ -5,7 +5,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlmodel import col
 
+from store.blocks import is_email
 from store.database import database
+from store.errors import InputError
 from store.models import Organization, Team, User
 
 DEFAULT_NAME = "default"
@@ -15,6 +17,16 @@ DEFAULT_NAME = "default"
 async def default_organization() -> UUID:
     """The id of the default organization; made when it is not there yet."""
     return await organization_named(DEFAULT_NAME)
+
+
+def require_email(email: str) -> None:
+    """Let nothing through that is not the e-mail address of a person.
+
+    Raises:
+        InputError: it is no e-mail address.
+    """
+    if not is_email(email):
+        raise InputError(f"{email!r} is no e-mail address.", email=email)
 
 
 async def organization_named(name: str) -> UUID:
@@ -35,7 +47,12 @@ async def number_of(organization_id: UUID) -> int:
 
 
 async def user_of(organization_id: UUID, email: str, *, is_admin: bool = False) -> UUID:
-    """The id of the person with that e-mail; made when not there yet."""
+    """The id of the person with that e-mail; made when not there yet.
+
+    Raises:
+        InputError: it is no e-mail address.
+    """
+    require_email(email)
     async with database().writing() as session:
         query = select(User).where(
             col(User.organization_id) == organization_id, col(User.email) == email

@@ -10,13 +10,13 @@ from sqlmodel import col
 
 from store.access import Caller
 from store.activity import record
-from store.blocks import is_email
 from store.database import database
 from store.errors import ConflictError, InputError
 from store.finding import find_key_row, find_project, find_team, find_user
 from store.ids import now
 from store.keys import NewKey, add_key, is_usable, valid_scopes
 from store.models import ApiKey, Membership, Project, Team, User
+from store.organizations import require_email
 
 MAX_NAME_CHARACTERS = 200
 
@@ -32,8 +32,7 @@ async def create_user(
         ConflictError: there is one with that address.
     """
     caller.require("admin")
-    if not is_email(email):
-        raise InputError(f"{email!r} is no e-mail address.", email=email)
+    require_email(email)
     async with database().writing() as session:
         query = select(User).where(
             col(User.organization_id) == caller.organization_id, col(User.email) == email

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from cyclopts import App, Parameter
+import pydantic
+from cyclopts import App, CycloptsError, CycloptsPanel, Parameter, ValidationError
+from rich.console import RenderableType
 
 from api.cli.output import INTERRUPTED, Answer, Options, show, show_error
 from store.errors import PapertrayError
@@ -41,10 +43,21 @@ def make_app() -> App:
         help="A self-hosted tray for documents, on your own Prefect.",
         default_parameter=Parameter(negative_iterable=()),
         version=lambda: version("papertray"),
+        error_formatter=_wrong_call,
     )
     for name, (path, purpose) in COMMANDS.items():
         app.command(path, name=name, help=purpose)
     return app
+
+
+def _wrong_call(error: CycloptsError) -> RenderableType:
+    """What is wrong with a call; where pydantic says it, by the names of the options."""
+    if isinstance(error, ValidationError) and isinstance(error.__cause__, pydantic.ValidationError):
+        error.exception_message = "\n".join(
+            " ".join((*(f"--{part}:".replace("_", "-") for part in one["loc"][:1]), one["msg"]))
+            for one in error.__cause__.errors()
+        )
+    return CycloptsPanel(error)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

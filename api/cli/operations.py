@@ -99,7 +99,11 @@ async def _do(
             shown.update(bar, completed=current, total=total)
 
         async with progress_to(report):
-            result = await operation.task.fn(source, params, folder=folder)
+            try:
+                result = await operation.task.fn(source, params, folder=folder)
+            except OSError as error:  # a file that may not be read, a folder that cannot be made
+                place = error.filename or folder
+                raise InputError(f"{place} cannot be used: {error.strerror}.") from error
     return result.model_dump(mode="json")
 
 

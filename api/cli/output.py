@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -53,6 +54,9 @@ DEFAULTS = Options()
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report a program that SIGINT ended."""
 
+AtMost = Annotated[int, Parameter(validator=Number(gte=1))]
+"""How many of a list are shown."""
+
 PIPE_WIDTH = 200
 """Characters in a line where there is no terminal that would say."""
 
@@ -90,6 +94,8 @@ def show_error(error: PapertrayError, options: Options) -> None:
     errors = Console(stderr=True, soft_wrap=True)
     errors.print(f"error: {error.message}", style="bold red", markup=False, highlight=False)
     for name, value in error.details.items():
+        if _is_for_programs(value):
+            continue
         errors.print(f"  {name}: {_detail(value)}", markup=False, highlight=False)
     errors.print(f"  code: {error.code}", markup=False, highlight=False)
 
@@ -117,9 +123,16 @@ def cell(value: Any) -> str:
     return str(value).replace("[", r"\[")
 
 
+def _is_for_programs(value: Any) -> bool:
+    """Whether it is a list of what the message says in words."""
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
+
+
 def _detail(value: Any) -> str:
     if isinstance(value, Mapping):
         return "".join(f"\n    {name}: {reason}" for name, reason in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(str(one) for one in value)
     return str(value)
 
 

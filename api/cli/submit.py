@@ -50,7 +50,7 @@ async def submit(
         tasks = [await send(caller, path, project=project, name=name) for path in files]
         if wait:
             tasks = await until_settled(caller, tasks, options, timeout_seconds)
-    rows = ((task.public_id, task.state, task.name, _link(task)) for task in tasks)
+    rows = ((task.public_id, task.state, task.name, what_next(task)) for task in tasks)
     return Answer(
         [facts_of(task) for task in tasks],
         table(("task", "state", "name", ""), rows),
@@ -123,8 +123,13 @@ def _status(task: Task) -> int:
     if task.state in ENDED_WELL | WAITING:
         return 0
     if task.state is State.FAILED:
-        return _exit_code_of(task.result.get("details", {}).get("code", ""))
+        return _exit_code_of(_code(task))
     return PapertrayError.exit_code
+
+
+def _code(task: Task) -> str:
+    """The code of the error by which a task failed."""
+    return task.result.get("details", {}).get("code", "")
 
 
 def _exit_code_of(code: str) -> int:
@@ -138,7 +143,10 @@ def _exit_code_of(code: str) -> int:
     return PapertrayError.exit_code
 
 
-def _link(task: Task) -> str:
+def what_next(task: Task) -> str:
+    """Where a person decides on it, or why it failed."""
     if task.state is State.IN_REVIEW:
         return f"{pages_url()}/review/{task.public_id}"
+    if task.state is State.FAILED:
+        return f"{task.result.get('error', '')} ({_code(task)})"
     return ""

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, cell, table
+from api.cli.output import DEFAULTS, Answer, AtMost, Options, cell, table
 from store.access import Caller, visible
 from store.database import database
-from store.finding import find_task
-from store.models import Activity, Document, File, Project, Task
+from store.finding import find_project, find_task
+from store.models import Activity, Document, File, Task
 from store.states import State
 
 app = App(name="tasks", help="See tasks, decide on them, end them.")
@@ -42,7 +42,7 @@ async def list_tasks(
     *,
     state: State | None = None,
     project: str = "",
-    limit: int = 50,
+    limit: AtMost = 50,
     options: Options = DEFAULTS,
 ) -> Answer:
     """List tasks, the newest first.
@@ -52,20 +52,17 @@ async def list_tasks(
         project: Only those of this project.
         limit: How many at most.
         options: Common options.
+
+    Raises:
+        NotFoundError: there is no such project.
     """
     async with operator(options) as caller, database().reading() as session:
         query = visible(Task, caller).order_by(col(Task.created_at).desc()).limit(limit)
         if state:
             query = query.where(col(Task.state) == state)
         if project:
-            query = query.where(
-                col(Task.project_id).in_(
-                    select(col(Project.id)).where(
-                        col(Project.organization_id) == caller.organization_id,
-                        col(Project.name) == project,
-                    )
-                )
-            )
+            wanted, _ = await find_project(session, caller, project)
+            query = query.where(col(Task.project_id) == wanted.id)
         tasks = (await session.execute(query)).scalars().all()
     headings = ("task", "state", "step", "name", "claimed by", "created")
     rows = ((t.public_id, t.state, t.step, t.name, t.claimed_by, t.created_at) for t in tasks)

@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 from sqlmodel import col
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, table
+from api.cli.output import DEFAULTS, Answer, AtMost, Options, table
 from flows import webhooks
 from store.access import visible
 from store.activity import ALL_TYPES
@@ -87,7 +87,7 @@ async def delete(webhook_id: str, *, options: Options = DEFAULTS) -> Answer:
 
 
 @app.command
-async def deliveries(webhook_id: str, *, limit: int = 20, options: Options = DEFAULTS) -> Answer:
+async def deliveries(webhook_id: str, *, limit: AtMost = 20, options: Options = DEFAULTS) -> Answer:
     """List what a webhook was told or is to be told, the newest first.
 
     Args:

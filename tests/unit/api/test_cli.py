@@ -17,6 +17,7 @@ from cyclopts import App
 
 from api.cli import COMMANDS, make_app, run
 from api.cli.output import INTERRUPTED
+from api.cli.submit import what_next
 from store.access import SCOPES
 from store.database import database
 from store.errors import ConflictError, InputError, NotFoundError, UnavailableError
@@ -78,7 +79,9 @@ def test_every_command_has_help_and_speaks_json(
         (["tasks", "cancel"], "--task-id"),
         (["submit", "--project", "invoices"], "--files"),
         (["tasks", "list", "--state", "asleep"], "asleep"),
+        (["tasks", "list", "--limit", "0"], "--limit"),
         (["tasks", "lst"], "list"),
+        (["op", "rotate", "a.pdf", "--degrees", "45"], "--degrees: Input should be a multiple of"),
         (["up", "--port", "many"], "many"),
     ],
 )
@@ -276,6 +279,12 @@ def test_an_unknown_scope_is_refused_with_the_known_ones(
         assert scope in json.loads(err)["error"]["message"]
 
 
+def test_a_key_is_for_a_person_with_an_e_mail_address(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert call(capsys, "key", "create", "--user", "ada")[0] == InputError.exit_code
+
+
 @pytest.mark.parametrize(
     ("said", "least", "most"),
     [("12h", 0.49, 0.51), ("30d", 29.9, 30.1), ("2w", 13.9, 14.1)],
@@ -326,7 +335,22 @@ def test_tasks_are_listed_newest_first_and_by_state(home: Path, capsys: pytest.C
     found = call(capsys, "tasks", "list", "--state", "in_review")[1]
     assert [task["name"] for task in found] == ["new"]
     assert call(capsys, "tasks", "list", "--limit", "1")[1][0]["name"] == "new"
-    assert call(capsys, "tasks", "list", "--project", "nothing")[1] == []
+    assert call(capsys, "tasks", "list", "--project", "nothing")[0] == NotFoundError.exit_code
+
+
+def test_an_operation_tells_of_a_folder_that_cannot_be_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
+    status = run(["op", "split", str(tmp_path / "a.pdf"), "--output", str(tmp_path / "a.pdf/out")])
+    assert status == InputError.exit_code
+    assert "a.pdf/out cannot be used: Not a directory." in capsys.readouterr().err.replace("\n", "")
+
+
+def test_who_waits_for_a_task_reads_why_it_failed():
+    wrong = {"error": "The file is empty.", "details": {"code": "file_empty"}}
+    failed = Task(organization_id=uuid4(), operation="process", state=State.FAILED, result=wrong)
+    assert what_next(failed) == "The file is empty. (file_empty)"
 
 
 def test_show_tells_fields_files_and_events(home: Path, capsys: pytest.CaptureFixture[str]):
