@@ -45,6 +45,7 @@ from flows.deliver_webhooks import run_deliverer
 from flows.dispatch import run_dispatcher
 from flows.erase import run_eraser
 from flows.reconcile import follow_prefect
+from flows.switches import unless_paused
 from store.database import database, migrate
 from store.errors import RateLimitedError
 
@@ -137,7 +138,13 @@ def _lifespan(*, run_background: bool) -> Callable[[FastAPI], Any]:
         app.state.rate_limits = RateLimits()
         await asyncio.to_thread(migrate)  # it has an event loop of its own
         stop = asyncio.Event()
-        loops = (run_dispatcher, follow_prefect, run_deliverer, run_eraser, run_clock_watch)
+        loops = (
+            run_dispatcher,
+            follow_prefect,
+            unless_paused("deliver-webhooks", run_deliverer),
+            unless_paused("retain", run_eraser),
+            run_clock_watch,
+        )
         running = [
             asyncio.create_task(_keep_running(loop, stop)) for loop in loops if run_background
         ]

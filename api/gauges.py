@@ -16,7 +16,7 @@ from flows.heartbeat import living_workers
 from store.database import database
 from store.errors import UnavailableError
 from store.ids import now
-from store.models import Delivery, Outbox, Task
+from store.models import Delivery, Outbox, StateCount, Task
 from store.states import State
 
 router = APIRouter(tags=["server"])
@@ -66,7 +66,8 @@ async def _figures() -> bytes:
     def gauge(name: str, meaning: str, value: float) -> None:
         Gauge(f"papertray_{name}", meaning, registry=registry).set(value)
 
-    tasks = select(col(Task.state), func.count()).group_by(col(Task.state))
+    state = col(StateCount.state)
+    tasks = select(state, func.sum(col(StateCount.counted))).group_by(state)
     calls = select(func.count(), func.min(col(Outbox.created_at)))
     waiting = select(func.count(), func.min(col(Delivery.created_at)))
     waiting = waiting.where(col(Delivery.due_at).is_not(None))
@@ -79,8 +80,8 @@ async def _figures() -> bytes:
         delivery_count, oldest_delivery = (await session.execute(waiting)).one()
         held_count = (await session.execute(held)).scalar_one()
     by_state = Gauge("papertray_tasks", "Tasks, by state.", ["state"], registry=registry)
-    for state in State:
-        by_state.labels(state=state.value).set(counts.get(state, 0))
+    for one in State:
+        by_state.labels(state=one.value).set(int(counts.get(one.value, 0)))
     gauge("tasks_held", "Tasks in review that somebody holds.", held_count)
     gauge("prefect_calls_waiting", "Calls to Prefect that are still to be made.", call_count)
     gauge("prefect_calls_oldest_seconds", "How long the oldest of them waits.", _age(oldest_call))

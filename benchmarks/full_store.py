@@ -12,31 +12,36 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy import delete, insert, select
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
+from api import gauges
 from api.app import create_app
-from benchmarks.surfaces import BATCH, at_work, row_of
+from benchmarks.surfaces import BATCH, FIRST_NUMBER, PROJECTS, Filler, at_work, row_of
 from flows import verbs
 from flows.daily_report import days_before
+from flows.deliver_webhooks import deliver_overdue
 from flows.erase import retain_once
 from flows.expire import expire_once
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database, migrate
+from store.fields import FieldType, FieldValue
 from store.finding import find_project
 from store.ids import new_code, now
-from store.models import Project, ReportedDay, Task
+from store.models import Activity, Document, Project, ReportedDay, Task
 from store.organizations import organization_named
 from store.settings import settings
 from store.states import Actor, State
-from tests.documents import project
 
 GROWTH: Final = 1.5
 """By so much anything may take longer with a hundred times the tasks."""
@@ -46,50 +51,111 @@ DAYS: Final = 90
 
 TIMES: Final = 11
 
+FIELDS: Final = ("total", "sender", "due", "number", "iban", "currency")
+
+ENDS: Final = (State.COMPLETED, State.FAILED, State.DISCARDED, State.CANCELED)
+SHARES: Final = (90, 5, 3, 2)
+"""Of a hundred that ended, how many ended so."""
+
+DECIDED: Final = 0.4
+AUDITED: Final = 0.25
+RIGHT: Final = 0.8
+PRIVATE: Final = 0.01
+"""0..1: of those that ended, on how many a person decided; of those, how many were judged, and of
+these, how many were found right; of all, how many are private."""
+
+PEOPLE: Final = 6
+"""So few that all of them decided on something in each store."""
+
+LIFE: Final = {
+    State.IN_REVIEW: ("task.created", "task.started", "task.in_review"),
+    **{one: ("task.created", "task.started", "task.in_review", f"task.{one}") for one in ENDS},
+}
+"""What is told of a task."""
+
+
+class Mixed(Filler):
+    """Tasks as they are where people work: of several kinds, decided by many, some judged."""
+
+    def __init__(
+        self, organization_id: UUID, projects: Sequence[Project], ended: int, waiting: int
+    ):
+        """So many of each, those that wait last."""
+        super().__init__(organization_id, projects, ended + waiting)
+        self._ended = ended
+        self._random = Random(8)  # the same each time
+        self._document = row_of(Document(task_id=UUID(int=0), number=1, document_type="invoice"))
+        self._numbers = count(FIRST_NUMBER)
+        self._fields = {
+            name: FieldValue(
+                name=name, label=name, type=FieldType.TEXT, value="12.30", text="12.30"
+            ).model_dump(mode="json")
+            for name in FIELDS
+        }
+
+    def time_of(self, index: int) -> datetime:
+        if index < self._ended:
+            return now() - timedelta(days=DAYS) * (1 - index / self._ended)
+        return now() - timedelta(hours=2)
+
+    def batch(self, start: int, length: int) -> dict[type[SQLModel], list[dict[str, Any]]]:
+        rows = super().batch(start, length)
+        rows[Document], told = [], []
+        for index, task in enumerate(rows[Task], start):
+            self._happened(task, is_over=index < self._ended)
+            if task["input_file_id"]:
+                document = {"id": uuid4(), "task_id": task["id"], "fields": self._fields}
+                rows[Document].append({**self._document, **document})
+            for kind in LIFE[task["state"]]:
+                about = {"task_id": task["id"], "subject": f"task_{task['code']}"}
+                known = {"code": new_code(), "number": next(self._numbers), "type": kind}
+                told.append({**self._activity, **about, **known, "at": task["updated_at"]})
+        rows[Activity] = told
+        return rows
+
+    def _happened(self, task: dict[str, Any], *, is_over: bool) -> None:
+        """Whether a person decided, and what an audit said, differ from task to task."""
+        draw, at = self._random, task["created_at"]
+        end = at + timedelta(seconds=draw.lognormvariate(5, 1.5))
+        state = draw.choices(ENDS, weights=SHARES)[0] if is_over else State.IN_REVIEW
+        is_decided = is_over and state is not State.FAILED and draw.random() < DECIDED
+        is_audited = is_decided and draw.random() < AUDITED
+        is_correct = draw.random() < RIGHT if is_audited else None
+        task |= {
+            "state": state,
+            "updated_at": end,
+            "finished_at": end if is_over else None,
+            "settled_at": end if is_over else None,
+            "deadline_at": now() + timedelta(days=30),
+            "review_round": 1 if is_decided or not is_over else 0,
+            "review_reason": "" if is_over else "to be confirmed: total",
+            "review_since": None if is_over else at,
+            "review_due_at": None if is_over else now() + timedelta(days=3),
+            "due_at": None if is_over else now() + timedelta(hours=draw.randrange(-20, 80)),
+            "priority": draw.choice((0, 0, 0, 1)),
+            "is_private": draw.random() < PRIVATE,
+            "decided_by": f"{draw.randrange(PEOPLE)}@example.com" if is_decided else None,
+            "handling_seconds": draw.lognormvariate(4, 1) if is_decided else 0.0,
+            "is_correct": is_correct,
+            "wrong_fields": None if is_correct is not False else draw.sample(FIELDS, 2),
+        }
+
 
 async def fill(finished: int, waiting: int) -> None:
     organization = await organization_named("acme")
     caller = Caller(organization, Actor("benchmark", "cli"))
-    await verbs.install_project(caller, project())
-    async with database().reading() as session:
-        bills: Project = (await find_project(session, caller, "bills"))[0]
-    same = row_of(
-        Task(
-            organization_id=organization,
-            operation="process",
-            project_id=bills.id,
-            project_version_id=bills.current_version_id,
-            created_by="key:benchmark",
-        )
-    )
-    at = now()
-
-    def row(number: int) -> dict[str, Any]:
-        is_over = number < finished
-        created = at - timedelta(days=DAYS * (number + 1) / finished if is_over else 0.1)
-        ended = created + timedelta(minutes=3) if is_over else None
-        return {
-            **same,
-            "id": Task.model_fields["id"].get_default(call_default_factory=True),
-            "code": new_code(),
-            "number": 1000 + number,
-            "name": f"{number:08d}.pdf",
-            "state": State.COMPLETED if is_over else State.IN_REVIEW,
-            "created_at": created,
-            "updated_at": ended or created,
-            "finished_at": ended,
-            "settled_at": ended,
-            "deadline_at": at + timedelta(days=30),
-            "review_round": 0 if is_over else 1,
-            "review_reason": "" if is_over else "to be confirmed: total",
-            "review_since": None if is_over else created,
-            "review_due_at": None if is_over else at + timedelta(days=3),
-        }
-
+    projects: list[Project] = []
+    for name, source in PROJECTS.items():
+        await verbs.install_project(caller, source)
+        async with database().reading() as session:
+            projects.append((await find_project(session, caller, name))[0])
+    filler = Mixed(organization, projects, finished, waiting)
     for start in range(0, finished + waiting, BATCH):
-        rows = [row(n) for n in range(start, min(start + BATCH, finished + waiting))]
+        batch = filler.batch(start, min(BATCH, finished + waiting - start))
         async with database().engine.begin() as connection:
-            await connection.execute(insert(Task), rows)
+            for kind, rows in batch.items():
+                if rows:
+                    await connection.execute(insert(kind), rows)
 
 
 async def report() -> None:
@@ -129,22 +195,33 @@ async def measured(home: Path, finished: int, waiting: int) -> dict[str, float]:
 
     await measure("expire", expire_once)
     await measure("retain", retain_once)
+    await measure("webhooks", deliver_overdue)
     await measure("daily report, 14 days", report)
+    gauges.REMEMBERED_SECONDS = 0.0  # pyright: ignore[reportAttributeAccessIssue]  # else they are counted once
     async with at_work(create_app(run_background=False)) as client:
         await sign_in(client)
         async with database().reading() as session:
-            code = (await session.execute(select(col(Task.code)).limit(1))).scalar_one()
+            waiting_first = select(col(Task.code)).order_by(col(Task.created_at).desc()).limit(1)
+            code = (await session.execute(waiting_first)).scalar_one()
         for name, path in {
             "page: the queue": "/review",
+            "page: the queue, of a project": "/review?project=bills",
+            "page: the queue, completed": "/review?state=completed",
+            "page: the queue, judged wrong": "/review?state=completed&verdict=wrong",
             "page: a task": f"/review/task_{code}",
-            "page: metrics": "/review/metrics",
+            "page: metrics, 7 days": "/review/metrics",
+            "page: metrics, 90 days": "/review/metrics?range=90d",
+            "page: metrics, of a project": "/review/metrics?project=bills",
             "API: list": "/v1/tasks?take=20",
             "API: list, in_review": "/v1/tasks?take=20&state=in_review",
             "API: list, of a project": "/v1/tasks?take=20&project=bills&state=completed",
             "API: a task": f"/v1/tasks/task_{code}",
+            "API: events of a task": f"/v1/tasks/task_{code}/events",
             "API: events": "/v1/events",
             "API: metrics, 7 days": "/v1/metrics/queues?range=7d",
             "API: metrics, 90 days": "/v1/metrics/queues?range=90d",
+            "API: figures for Prometheus": "/metrics",
+            "API: health": "/healthz",
         }.items():
             await measure(name, lambda path=path: client.get(path))
 

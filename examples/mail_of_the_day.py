@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from operations import extract_text, merge
+from operations import extract_text, merge_pdfs
 from operations.extract_text import ExtractTextParams
 from operations.merge import MergeParams
 
@@ -26,7 +26,7 @@ async def mail_of_the_day(folder: Path, out: Path) -> str:
         The name of the file with the text, in `out`.
     """
     letters = sorted(path for path in folder.iterdir() if path.is_file())
-    merged = await merge(letters, MergeParams(), folder=out)
+    merged = await merge_pdfs(letters, MergeParams(), folder=out)
     whole = out / merged.files[0]
     text = await extract_text(whole, ExtractTextParams(format="markdown"), folder=out)
     return text.file

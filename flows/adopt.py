@@ -76,15 +76,22 @@ async def _stored(caller: Caller, source: str) -> File:
     return await store_bytes(caller, name=source, chunks=chunks_of(_inbox_file(source)))
 
 
-async def adopt_operation_run(operation: str | None, parameters: Mapping[str, Any] | None) -> UUID:
+async def adopt_operation_run(operation: str, parameters: Mapping[str, Any]) -> UUID:
     """Make the task of this run; once, however often the run is executed.
 
+    Args:
+        operation: its name.
+        parameters: what it takes, and `input`, a file or several.
+
+    Returns:
+        The id of the task.
+
     Raises:
-        InputError: operation or parameters are missing, or one of them is a secret.
+        InputError: operation or file are missing, or one of the parameters is a secret.
         NotFoundError: there is no such operation, no such file in the inbox, or no such block.
     """
-    if not operation or not parameters:
-        raise InputError("Give `task_id`, or `operation` and `parameters`.")
+    if not operation or not parameters.get("input"):
+        raise InputError("Choose an `operation`, and name the files that are its `input`.")
     row = OPERATIONS.get(operation)
     blocks = {name: block_of(name) for name in sorted(row.secrets)} if row else {}
     told = [name for name in blocks if name in parameters]
@@ -103,7 +110,7 @@ async def adopt_operation_run(operation: str | None, parameters: Mapping[str, An
         for name, block in blocks.items()
         if parameters.get(block)
     }
-    given = parameters.get("input", "")
+    given = parameters["input"]
     names: list[str] = [given] if isinstance(given, str) else list(given)
     ids = [await _file_id(caller, name) for name in names]
     task = await submit_operation(

@@ -1,12 +1,14 @@
 """What a run shows of its task in the Prefect UI. Nobody's work depends on it."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import httpx
 from prefect.artifacts import (
     acreate_link_artifact,
+    acreate_markdown_artifact,
     acreate_progress_artifact,
     acreate_table_artifact,
     aupdate_progress_artifact,
@@ -17,6 +19,9 @@ from store.fields import FieldValue
 from store.settings import settings
 
 log = logging.getLogger("papertray.flows")
+
+MOST_FILES: Final = 20
+"""More are listed on the page of the task alone."""
 
 _UNSHOWN = (httpx.HTTPError, PrefectHTTPStatusError)
 """What keeps Prefect from showing something; the task goes on."""
@@ -47,11 +52,15 @@ class ProgressArtifact:
             log.warning("progress is not shown in Prefect: %s", type(error).__name__)
 
 
+def _page_of(public_id: str) -> str:
+    return f"{settings().effective_public_url}/review/{public_id}"
+
+
 async def show_review_link(public_id: str) -> None:
     """Show where the task is reviewed."""
     try:
         await acreate_link_artifact(
-            f"{settings().effective_public_url}/review/{public_id}",
+            _page_of(public_id),
             link_text=f"Review {public_id}",
             key="review",
             description="The page on which a person checks this task.",
@@ -60,8 +69,34 @@ async def show_review_link(public_id: str) -> None:
         log.warning("the link is not shown in Prefect: %s", type(error).__name__)
 
 
-async def show_fields(documents: Sequence[tuple[int, dict[str, FieldValue]]]) -> None:
-    """Show the fields as a table: what was found, how sure, and what is wrong."""
+async def show_output(public_id: str, file_names: Mapping[str, str]) -> None:
+    """Show what an operation made, and where it is.
+
+    Args:
+        public_id: of its task, whose page has all of it.
+        file_names: by the ids of the files that it made; none: its outcome is on the page.
+    """
+    page = _page_of(public_id)
+    files = list(file_names.items())
+    lines = [f"- [{_plain(name)}]({page}/files/{id_})" for id_, name in files[:MOST_FILES]]
+    if len(files) > MOST_FILES:
+        lines.append(f"- and {len(files) - MOST_FILES} more")
+    told = f"Output of [{public_id}]({page})."
+    try:
+        await acreate_markdown_artifact("\n".join([told, "", *lines]), description=told)
+    except _UNSHOWN as error:
+        log.warning("the output is not shown in Prefect: %s", type(error).__name__)
+
+
+def _plain(name: str) -> str:
+    """A name that somebody gave, as text in which nothing is Markdown (CommonMark 0.31, 2.4)."""
+    return re.sub(r"[!-/:-@\[-`{-~]", r"\\\g<0>", " ".join(name.split()))
+
+
+async def show_fields(
+    public_id: str, documents: Sequence[tuple[int, dict[str, FieldValue]]]
+) -> None:
+    """Show the fields of a task as a table: what was found, how sure, and what is wrong."""
     rows = [
         {
             "document": number,
@@ -73,9 +108,11 @@ async def show_fields(documents: Sequence[tuple[int, dict[str, FieldValue]]]) ->
         for number, values in documents
         for value in values.values()
     ]
+    page = _page_of(public_id)
     try:
         # Without a key: Prefect copies what has one into a list of the newest of that key, and
         # into its events, which nobody can delete.
-        await acreate_table_artifact(rows, description="Fields of the document.")
+        told = f"Fields of [{public_id}]({page})."
+        await acreate_table_artifact(rows, description=told)
     except _UNSHOWN as error:
         log.warning("the fields are not shown in Prefect: %s", type(error).__name__)

@@ -28,7 +28,7 @@ from flows.prefect_server import database_file
 from flows.verbs import end_task
 from operations.tools.scratch import remove_left
 from store.access import Caller, require_owner, visible
-from store.activity import record
+from store.activity import TRIED_FOR, record
 from store.blobs import blobs
 from store.database import TROUBLE, database
 from store.erasing import (
@@ -168,7 +168,9 @@ async def retain_once() -> int:
     while some := await erase_due() + await forget_due():
         done += some
     async with database().writing() as session:
-        erased = select(col(Task.id)).where(col(Task.erased_at).is_not(None))
+        # What is told of a task goes from the log by itself in the end, sent again or not.
+        logged = timedelta(seconds=settings().webhook_log_seconds) + TRIED_FOR
+        erased = select(col(Task.id)).where(col(Task.erased_at) > now() - logged)
         await scrub_deliveries(session, col(Activity.task_id).in_(erased))
         # The bytes first: after a crash in between the row says what is still to be deleted.
         for blob in await take_test_files(session):

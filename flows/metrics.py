@@ -1,24 +1,23 @@
 """How much went through each queue, how long it took, and how right it was."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from store.access import Caller, visible
-from store.aggregates import count_where, seconds_between, share_where
 from store.database import database
+from store.decision_metrics import decisions_since, faults_since
 from store.finding import projects_of
-from store.models import Project, Task
+from store.ids import now
+from store.models import ALL_FIELDS, Project
 from store.project_file import parse_project_file
 from store.project_metrics import Sums, sums_since
 from store.project_tasks import Waiting, lists_of, waiting_in
-from store.states import State
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ class QueueMetrics:
     """Of those that ended, how many were judged."""
     accuracy: float | None
     """0..1: of those, how many were decided right; None: none were judged."""
+    by_day: Mapping[date, Sums]
+    """Those that ended, by the day in UTC."""
 
 
 async def queue_metrics(
@@ -60,20 +61,23 @@ async def queue_metrics(
         since: tasks made, or ended, from then until now.
         project_id: only of this project.
     """
-    query = visible(Project, caller).order_by(col(Project.name))
-    if project_id is not None:
-        query = query.where(col(Project.id) == project_id)
+    starts = _days_since(since)
     async with database().reading() as session:
-        projects = (await session.execute(query)).scalars().all()
+        projects = await _projects(session, caller, project_id)
         lists = await lists_of(session, caller, projects)
-        created, ended = [
-            await sums_since(session, caller, projects, lists, moment, [since])
-            for moment in ("created", "ended")
-        ]
+        created = await sums_since(session, caller, projects, lists, "created", [since])
+        ended = await sums_since(session, caller, projects, lists, "ended", starts)
         waiting = await waiting_in(session, projects, lists)
     found: list[QueueMetrics] = []
     for project in projects:
-        done = ended.get((project.id, 0), Sums())
+        by_day = {
+            start.astimezone(UTC).date(): ended[project.id, index]
+            for index, start in enumerate(starts)
+            if (project.id, index) in ended
+        }
+        done = Sums()
+        for sums in by_day.values():
+            done.add(sums)
         wait = waiting.get(project.id, Waiting())
         found.append(
             QueueMetrics(
@@ -89,61 +93,16 @@ async def queue_metrics(
                 turnaround_seconds=done.mean_turnaround_seconds,
                 audited=done.audited,
                 accuracy=done.accuracy,
+                by_day=by_day,
             )
         )
     return found
 
 
-@dataclass(frozen=True)
-class PersonMetrics:
-    """Somebody who decides, in a span of time."""
-
-    actor: str
-    decided: int
-    """Tasks that ended, and on which this was the last to decide."""
-    handling_seconds: float | None
-    """Mean time that people held those."""
-    audited: int
-    """Of those, how many were judged."""
-    accuracy: float | None
-    """0..1: of these, how many were decided right; None: none were judged."""
-
-
-async def person_metrics(
-    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
-) -> Sequence[PersonMetrics]:
-    """The metrics of all who decided, who decided most first.
-
-    Args:
-        caller: who asks; private tasks of others do not count.
-        since: tasks that ended from then on
-        until: and before.
-        project_id: only of this project.
-    """
-    ended = _within(col(Task.finished_at), since, until)
-    is_audited = col(Task.is_correct).is_not(None)
-    columns = {
-        "actor": col(Task.decided_by),
-        "decided": func.count(),
-        "handling_seconds": func.avg(col(Task.handling_seconds)),
-        "audited": count_where(is_audited),
-        "accuracy": share_where(col(Task.is_correct).is_(True), among=is_audited),
-    }
-    query = _of_project(caller, project_id).where(ended, col(Task.decided_by).is_not(None))
-    sums = query.with_only_columns(*(value.label(name) for name, value in columns.items()))
-    ordered = sums.group_by(col(Task.decided_by)).order_by(func.count().desc())
-    async with database().reading() as session:
-        rows = (await session.execute(ordered)).mappings().all()
-    return [
-        PersonMetrics(
-            actor=str(row["actor"]),
-            decided=int(row["decided"]),
-            handling_seconds=_mean(row["handling_seconds"]),
-            audited=int(row["audited"] or 0),
-            accuracy=_mean(row["accuracy"]),
-        )
-        for row in rows
-    ]
+def _days_since(since: datetime) -> Sequence[datetime]:
+    """A time, and each midnight since, in UTC."""
+    day = since.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [since, *(day + timedelta(days=n) for n in range(1, (now() - day).days + 1))]
 
 
 @dataclass(frozen=True)
@@ -159,31 +118,53 @@ class DayMetrics:
     """Mean time from when they were made to their end."""
 
 
-async def day_metrics(
-    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
-) -> Sequence[DayMetrics]:
-    """The days on which tasks ended, in order; the arguments are as above."""
-    day = func.date(col(Task.finished_at))
-    untouched = and_(col(Task.state) == State.COMPLETED, col(Task.decided_by).is_(None))
-    query = _of_project(caller, project_id).where(_within(col(Task.finished_at), since, until))
-    sums = query.with_only_columns(
-        day,
-        func.count(),
-        count_where(untouched),
-        func.avg(seconds_between(Task.created_at, Task.finished_at)),
-    )
-    async with database().reading() as session:
-        rows = (await session.execute(sums.group_by(day).order_by(day))).tuples().all()
+def day_metrics(queues: Iterable[QueueMetrics]) -> Sequence[DayMetrics]:
+    """The days on which tasks of some projects ended, in order."""
+    days: defaultdict[date, Sums] = defaultdict(Sums)
+    for queue in queues:
+        for day, sums in queue.by_day.items():
+            days[day].add(sums)
     return [
-        DayMetrics(
-            # SQLite gives text.
-            date.fromisoformat(when) if isinstance(when, str) else when,
-            int(count),
-            int(alone),
-            float(seconds),
-        )
-        for when, count, alone, seconds in rows
+        DayMetrics(day, one.tasks, one.untouched, one.mean_turnaround_seconds or 0.0)
+        for day, one in sorted(days.items())
+        if one.tasks
     ]
+
+
+@dataclass(frozen=True)
+class PersonMetrics:
+    """Somebody who decides, in a span of time."""
+
+    actor: str
+    decided: int
+    """Tasks that were settled, and on which this was the last to decide."""
+    handling_seconds: float | None
+    """Mean time that people held those."""
+    audited: int
+    """Of those, how many were judged."""
+    accuracy: float | None
+    """0..1: of these, how many were decided right; None: none were judged."""
+
+
+async def person_metrics(
+    caller: Caller, since: datetime, project_id: UUID | None = None
+) -> Sequence[PersonMetrics]:
+    """The metrics of all who decided, who decided most first.
+
+    Args:
+        caller: who asks; private tasks of others do not count.
+        since: tasks that were settled, or ended, from then until now.
+        project_id: only of this project.
+    """
+    async with database().reading() as session:
+        projects = await _projects(session, caller, project_id)
+        lists = await lists_of(session, caller, projects)
+        found = await decisions_since(session, projects, lists, since)
+    people = [
+        PersonMetrics(name, one.counted, one.mean_handling_seconds, one.audited, one.accuracy)
+        for name, one in found.items()
+    ]
+    return sorted(people, key=lambda one: (-one.decided, one.actor))
 
 
 @dataclass(frozen=True)
@@ -198,50 +179,36 @@ class FieldMetrics:
     """0..1: of these, how many had it right."""
 
 
-MOST_AUDITS: Final = 10_000
-"""Of the newest so many it is counted which fields are wrong."""
-
-
 async def field_metrics(
-    caller: Caller, since: datetime, until: datetime, project_id: UUID | None = None
+    caller: Caller, since: datetime, project_id: UUID | None = None
 ) -> Sequence[FieldMetrics]:
     """How right the fields were that audits looked at, the worst first; arguments as above."""
-    ended = _within(col(Task.finished_at), since, until)
-    query = _of_project(caller, project_id).where(ended, col(Task.is_correct).is_not(None))
-    newest = query.order_by(col(Task.finished_at).desc()).limit(MOST_AUDITS)
-    judged: Counter[UUID] = Counter()
-    wrong: Counter[tuple[UUID, str]] = Counter()
-    columns = (col(Task.project_id), col(Task.is_correct), col(Task.wrong_fields))
     async with database().reading() as session:
-        for id_, is_correct, names in await session.execute(newest.with_only_columns(*columns)):
-            if is_correct or names:  # of others nobody said which field is wrong
-                judged[id_] += 1
-                wrong.update((id_, name) for name in names or ())
-        projects = await projects_of(session, caller)
+        asked = await _projects(session, caller, project_id)
+        lists = await lists_of(session, caller, asked)
+        faults = await faults_since(session, asked, lists, since)
+        projects = await projects_of(session, caller) if faults else []
     found: list[FieldMetrics] = []
     for project, version in projects:
-        if (audited := judged[project.id]) == 0:
+        wrong = faults.get(project.id, Counter[str]())
+        if (audited := wrong.pop(ALL_FIELDS, 0)) == 0:
             continue
         file = parse_project_file(version.source)
         named = [part.name for kind in file.types for part in kind.fields]
         named += [block.name for block in file.blocks if not block.read_only]
         # What an older version of the project had is told, too, where it was wrong.
-        named += [name for id_, name in wrong if id_ == project.id]
+        named += [name for name in wrong if wrong[name]]
         for name in dict.fromkeys(named):
-            accuracy = 1 - wrong[project.id, name] / audited
+            accuracy = 1 - wrong[name] / audited
             found.append(FieldMetrics(project.name, name, audited, accuracy))
     return sorted(found, key=lambda one: one.accuracy)
 
 
-def _of_project(caller: Caller, project_id: UUID | None) -> Select[tuple[Task]]:
-    query = visible(Task, caller).where(col(Task.project_id).is_not(None))
-    return query if project_id is None else query.where(col(Task.project_id) == project_id)
-
-
-def _mean(value: Any) -> float | None:
-    """What an aggregate gave: PostgreSQL gives decimals."""
-    return None if value is None else float(value)
-
-
-def _within(column: Any, since: datetime, until: datetime) -> ColumnElement[bool]:
-    return and_(column >= since, column < until)
+async def _projects(
+    session: AsyncSession, caller: Caller, project_id: UUID | None
+) -> Sequence[Project]:
+    """Those that the caller sees, by name, or the one."""
+    query = visible(Project, caller).order_by(col(Project.name))
+    if project_id is not None:
+        query = query.where(col(Project.id) == project_id)
+    return (await session.execute(query)).scalars().all()

@@ -21,8 +21,8 @@ from operations.registry import OPERATIONS, Operation
 from store.settings import settings
 
 _FILE: Final = (
-    "id of a file that was sent (file_...), id of a task whose output is taken (task_...), public"
-    " address of a file (https://...), or name of a file in the inbox folder"
+    "Name of a file in the inbox folder, public address of a file (https://...), id of a file that"
+    " was sent (file_...), or id of a task whose output is taken (task_...)."
 )
 
 
@@ -65,7 +65,7 @@ def flow_of(row: Operation) -> Flow[..., Any]:
             ),
         ]
     )
-    told = {"input": f"In their order, each: {_FILE}." if row.takes_many else f"{_FILE}."}
+    told = {"input": f"The files, in their order. {_FILE}" if row.takes_many else _FILE}
     told |= {name: " ".join((field.description or "").split()) for name, field in fields.items()}
     # Where Prefect takes the descriptions of a form from.
     run.__doc__ = "\n".join(

@@ -224,7 +224,7 @@ async def _reason_in_values(run: TaskRun, project: ProjectFile) -> str:
     """
     documents = await _documents(run)
     values = {document.number: field_values(document) for document in documents}
-    await show_fields(list(values.items()))
+    await show_fields(run.task.public_id, list(values.items()))
     named = {
         field_key(documents, number, name): value
         for number, fields in values.items()

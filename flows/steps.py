@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from flows.artifacts import show_output
 from flows.made_files import Made, keep_files, told_of
 from flows.project_steps import step_named, validated
 from flows.sorting import group
@@ -230,7 +231,10 @@ async def operate(run: TaskRun) -> None:
         result = await row.task(
             locations if row.takes_many else locations[0], params, folder=run.blob(folder)
         )
-    await run.happen(Event.FINISH, result=await _outcome(run, folder, result, sources))
+    outcome = await _outcome(run, folder, result, sources)
+    await run.happen(Event.FINISH, result=outcome)
+    made = {one["id"]: one["name"] for one in outcome.get("generated_files", ())}
+    await show_output(run.task.public_id, made)
 
 
 _OF_THE_TASK = {"input", "name", "callback_url"}

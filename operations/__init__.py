@@ -26,4 +26,7 @@ from operations.split import split as split
 from operations.split_by_separator import split_by_separator as split_by_separator
 from operations.warp import warp as warp
 
+merge_pdfs = merge
+"""As a flow of one's own may rather call it; images are put in, too."""
+
 load_plugins()

@@ -33,6 +33,7 @@ from store.models import (
     FileDay,
     Folder,
     Project,
+    StateCount,
     Task,
     TaskDay,
     Team,
@@ -143,6 +144,20 @@ def visible(kind: type[Owned], caller: Caller) -> Select[tuple[Owned]]:
     """
     table: Any = kind  # pyright does not take the class of a table for something with a hash
     return _visible(table, caller)
+
+
+def visible_among(
+    kind: type[Owned], caller: Caller, *found_by: ColumnElement[bool]
+) -> Select[tuple[Owned]]:
+    """The same of a few rows, which are found by what is true of them alone, like their task.
+
+    SQLite does not know that an organization has more rows than a task: left the choice, it looks
+    through all of those. A column inside of `coalesce` it cannot look up.
+    """
+    table: Any = kind  # as above
+    mine = func.coalesce(table.organization_id, NOBODY) == caller.organization_id
+    rules = _RULES[table](caller) if table in _RULES else ()
+    return select(table).where(mine, *rules, *found_by)
 
 
 @lru_cache(maxsize=1024)  # to build it takes about as long as to run it
@@ -284,12 +299,31 @@ def is_open_to(caller: Caller) -> ColumnElement[bool]:
     """Whether the project of a task is one that the caller sees; a task may have none."""
     if caller.is_admin:
         return true()
-    closed = select(col(Project.id)).where(
+    closed = _closed_projects(caller)
+    return or_(col(Task.project_id).is_(None), col(Task.project_id).not_in(closed))
+
+
+def counts_open(caller: Caller) -> ColumnElement[bool]:
+    """Whether what is counted in a StateCount is seen by the caller: shared, in an open project."""
+    shared = and_(
+        col(StateCount.organization_id) == caller.organization_id, ~col(StateCount.is_private)
+    )
+    if caller.is_admin:
+        return shared
+    return and_(shared, col(StateCount.project_id).not_in(_closed_projects(caller)))
+
+
+def _closed_projects(caller: Caller) -> Select[tuple[uuid.UUID]]:
+    return select(col(Project.id)).where(
         col(Project.organization_id) == caller.organization_id,
         col(Project.team_id).is_not(None),
         col(Project.team_id).not_in(caller.team_ids),
     )
-    return or_(col(Task.project_id).is_(None), col(Task.project_id).not_in(closed))
+
+
+def collaborates(caller: Caller) -> ColumnElement[bool]:
+    """Whether there is any task on which the caller collaborates."""
+    return exists(select(col(Collaboration.task_id)).where(_collaborates(caller)))
 
 
 def _collaborations(caller: Caller, step: str | None = None) -> Select[tuple[uuid.UUID]]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -161,7 +162,7 @@ async def sums_since(
     """
     found: defaultdict[tuple[UUID, int], Sums] = defaultdict(Sums)
     first = _hour(starts[0] + HOUR - timedelta(microseconds=1))
-    number = _index(col(TaskFigure.hour), [_hour(one) for one in starts[1:]])
+    number = _index_of_hour(col(TaskFigure.hour), [_hour(one) for one in starts[1:]])
     # Of what was made nothing but how many is told: the rest would be sums of zeros.
     kept = (
         select(col(TaskFigure.project_id), number, *map(func.sum, _KEPT[: _TOLD[moment]]))
@@ -175,22 +176,20 @@ async def sums_since(
     for project_id, index, *sums in (await session.execute(kept)).tuples():
         found[project_id, index].add(Sums.of(sums))
     at = col(_TIME_OF[moment])
-    rest = [one.where(at >= starts[0]) for one in lists[1:]]
+    rest = [(one.where(at >= starts[0]), _index(at, starts[1:])) for one in lists[1:]]
     end = datetime.fromtimestamp(first * 3600, UTC)
     if starts[0] < end:
         # Of all projects: so that the rows of the hour are found by the hour.
-        rest.append(
-            select(Task).where(
-                col(Task.organization_id) == caller.organization_id,
-                col(Task.deleted_at).is_(None),
-                ~col(Task.is_private),
-                at >= starts[0],
-                at < end,
-            )
+        of_hour = select(Task).where(
+            col(Task.organization_id) == caller.organization_id,
+            col(Task.deleted_at).is_(None),
+            ~col(Task.is_private),
+            at >= starts[0],
+            at < end,
         )
+        rest.append((of_hour, literal(0)))
     seen = {project.id for project in projects}
-    for one in rest:
-        row_number = _index(at, starts[1:])
+    for one, row_number in rest:
         query = one.with_only_columns(
             col(Task.project_id), row_number, *_sums_of_rows(at)[: _TOLD[moment]]
         ).group_by(*_groups(col(Task.project_id), row_number, starts))
@@ -231,6 +230,14 @@ def _index(column: Any, bounds: Sequence[Any]) -> Any:
     """How many of some ascending bounds are not after it."""
     below = [(column < one, index) for index, one in enumerate(bounds)]
     return case(*below, else_=len(bounds)) if below else literal(0)
+
+
+def _index_of_hour(column: Any, bounds: Sequence[int]) -> Any:
+    """The same; at once, where they are as far from each other."""
+    if len(steps := {after - before for before, after in pairwise(bounds)}) != 1:
+        return _index(column, bounds)
+    between = (column - bounds[0]) // steps.pop() + 1
+    return case((column < bounds[0], 0), (column >= bounds[-1], len(bounds)), else_=between)
 
 
 def _groups(project_id: Any, number: Any, starts: Sequence[datetime]) -> list[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from store.access import Caller, counts_own, counts_shared, private_lists
+from store.access import Caller, collaborates, counts_own, counts_shared, private_lists
 from store.columns import UtcDateTime
 from store.long_lists import (
     ListPage,
@@ -284,12 +284,15 @@ async def lists_of(
 
     Who sees a project sees all of its tasks but the private ones (`store/access.py`), which are
     few: whether there are any is asked before they are looked for. The second list is of those
-    that are the caller's own, the third of the others.
+    that are the caller's own, the third of those of others on which it collaborates.
     """
     of_them = col(Task.project_id).in_([project.id for project in projects])
     of = select(Task).where(of_them, col(Task.deleted_at).is_(None), *conditions)
     lists = [of.where(~col(Task.is_private))]
     private = exists().where(of_them, col(Task.is_private))
-    if (await session.execute(select(private))).scalar_one():
-        lists += private_lists(caller, of.where(col(Task.is_private)))
+    asked = select(private, collaborates(caller))
+    has_private, has_shared = (await session.execute(asked)).tuples().one()
+    if has_private:
+        own = private_lists(caller, of.where(col(Task.is_private)))
+        lists += own if has_shared else own[:1]
     return lists

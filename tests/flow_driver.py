@@ -40,6 +40,7 @@ class Driver:
                 if getattr(module, name, None) is row.task:
                     patch.setattr(module, name, row.task.fn)
         patch.setattr(reviewing, "show_fields", _nothing)
+        patch.setattr(steps, "show_output", _nothing)
         patch.setattr(reviewing, "show_review_link", _nothing)
         patch.setattr(exporting, "deliver", exporting.deliver.fn)
         patch.setattr(review, "wait_for_answer", self._wait)

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from api.cli.doctor_prefect import examine_prefect
 from api.cli.doctor_task import examine
 from api.cli.findings import Finding, Health, told
 from api.cli.output import DEFAULTS, Answer, Options
@@ -219,7 +220,8 @@ async def _servers() -> list[Finding]:
         server = Finding("prefect server", Health.PROBLEM, f"no answer at {prefect}", remedy)
     else:
         server = Finding("prefect server", Health.OFF, f"no answer at {prefect}", "papertray up")
-    return [server, _api(url, api_said)]
+    noticed = await examine_prefect(prefect, ANSWER_SECONDS) if server.health is Health.OK else []
+    return [server, *noticed, _api(url, api_said)]
 
 
 def _api(url: str, said: httpx.Response | None) -> Finding:

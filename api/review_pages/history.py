@@ -11,7 +11,7 @@ from sqlmodel import col
 from api.review_pages.sessions import Visitor
 from api.review_pages.words import activity_words, actor_words, sentence, spoken
 from flows import verbs
-from store.access import visible
+from store.access import visible_among
 from store.models import Activity, Task
 
 COMMENT = "task.commented"
@@ -46,8 +46,7 @@ async def read_history(
 ) -> tuple[Sequence[HistoryRow], Sequence[Comment]]:
     """What happened to a task, newest first; and its comments, in the order they were written."""
     query = (
-        visible(Activity, visitor.caller)
-        .where(col(Activity.task_id) == task.id)
+        visible_among(Activity, visitor.caller, col(Activity.task_id) == task.id)
         .order_by(col(Activity.number).desc())
         .limit(MAX_HISTORY)
     )

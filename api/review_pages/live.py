@@ -18,7 +18,7 @@ from api.review_pages.page_route import PageRoute
 from api.review_pages.sessions import SignedIn, Visitor
 from api.review_pages.words import activity_words
 from api.v1 import streams
-from store.access import visible
+from store.access import visible, visible_among
 from store.database import database
 from store.finding import find_task
 from store.models import Activity
@@ -143,9 +143,8 @@ async def _tell_gone(task_id: UUID, name: str) -> None:
 
 
 async def _after(visitor: Visitor, task_id: UUID, after: int) -> list[Activity]:
-    query = visible(Activity, visitor.caller).where(
-        col(Activity.task_id) == task_id, col(Activity.number) > after
-    )
+    of_task = col(Activity.task_id) == task_id
+    query = visible_among(Activity, visitor.caller, of_task, col(Activity.number) > after)
     async with database().reading() as session:
         found = await session.execute(query.order_by(col(Activity.number)).limit(streams.BATCH))
         return list(found.scalars())

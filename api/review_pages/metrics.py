@@ -170,9 +170,8 @@ async def show_metrics(request: Request, visitor: SignedIn) -> Response:
         project_id = (await find_project(session, caller, name))[0].id if name else None
         projects = (await session.execute(visible(Project, caller))).scalars().all()
     queues = await queue_metrics(caller, since, project_id)
-    people = await person_metrics(caller, since, until, project_id)
-    fields = await field_metrics(caller, since, until, project_id)
-    days = await day_metrics(caller, since, until, project_id)
+    people = await person_metrics(caller, since, project_id)
+    fields = await field_metrics(caller, since, project_id)
     several = len({one.project for one in fields}) > 1
     return render(
         request,
@@ -182,7 +181,7 @@ async def show_metrics(request: Request, visitor: SignedIn) -> Response:
         project=name,
         projects=sorted(one.name for one in projects),
         tiles=_tiles(queues),
-        columns=_columns(days, since, until),
+        columns=_columns(day_metrics(queues), since, until),
         by_project=_plots(_PER_PROJECT, queues, _name_of_project),
         by_person=_plots(_PER_PERSON, people, _name_of_person),
         by_field=_plots(_PER_FIELD, fields, lambda one: _name_of_field(one, with_project=several)),

@@ -159,7 +159,8 @@ class Filter:
             return None
         if self.verdict == "none":
             return and_(col(Task.is_correct).is_(None), col(Task.decided_by).is_not(None))
-        return col(Task.is_correct).is_(self.verdict == "correct")
+        # `==`: by `IS` SQLite does not see that an index of those that were judged will do.
+        return col(Task.is_correct) == (self.verdict == "correct")
 
 
 class Place(BaseModel):

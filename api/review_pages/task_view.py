@@ -21,7 +21,7 @@ from api.review_pages.words import STEPS, Mark, actor_words, sentence, spoken, s
 from flows import verbs
 from flows.form import page_ranges, written_arrangement
 from flows.verbs import field_key
-from store.access import visible
+from store.access import visible, visible_among
 from store.database import database
 from store.finding import (
     changes_of,
@@ -335,11 +335,13 @@ async def _project_name(session: AsyncSession, visitor: Visitor, task: Task) -> 
 
 
 async def _files(session: AsyncSession, visitor: Visitor, task: Task) -> Sequence[File]:
-    query = visible(File, visitor.caller).where(
-        or_(col(File.task_id) == task.id, col(File.id) == task.input_file_id)
-    )
-    query = query.order_by(col(File.created_at), col(File.id))
-    return (await session.execute(query)).scalars().all()
+    of_task = [col(File.task_id) == task.id]
+    if task.input_file_id is not None:
+        of_task.append(col(File.id) == task.input_file_id)
+    query = visible_among(File, visitor.caller, or_(*of_task))
+    # Sorted here: SQLite would go through all files in that order, in search of these.
+    found = (await session.execute(query)).scalars()
+    return sorted(found, key=lambda file: (file.created_at, file.id))
 
 
 async def _people(session: AsyncSession, visitor: Visitor) -> Sequence[str]:

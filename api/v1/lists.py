@@ -82,6 +82,7 @@ class Listing(Generic[R]):
         take: int,
         start: str | None,
         *filters: ColumnElement[bool],
+        among: Select[tuple[R]] | None = None,
         search: ColumnElement[bool] | None = None,
     ) -> tuple[Sequence[R], Links]:
         """One page of the rows that the caller may see.
@@ -93,13 +94,14 @@ class Listing(Generic[R]):
             take: how many rows.
             start: public id of the row to begin at; the newest when omitted.
             filters: what must be true of the rows.
+            among: rows that the caller may see; all that there are when omitted.
             search: what no index knows of them. A page has those among the next `LOOKED_AT` rows,
                 perhaps none, and its links go on from there: it costs the same wherever it is.
 
         Raises:
             NotFoundError: there is no such row any more, so there is no such page.
         """
-        query = visible(self.kind, caller).where(*filters)
+        query = (visible(self.kind, caller) if among is None else among).where(*filters)
         within, newer = query, None
         if start is not None:
             first = await self._find(session, caller, start)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import col
 
 from api.auth import TaskReader
@@ -19,7 +19,7 @@ from api.problems import described
 from api.v1 import words
 from api.v1.route import V1Route
 from api.v1.tasks import TaskId
-from store.access import Caller, code_of, visible
+from store.access import Caller, code_of, visible, visible_among
 from store.activity import EVENT_TYPES
 from store.database import database
 from store.errors import ForbiddenError, NotFoundError, UnauthenticatedError
@@ -125,10 +125,8 @@ async def follow_events(
     """
     begin = last_event_id or last_event_id_in_query
     after = await _number_of(caller, begin) if begin else await newest_number()
-    wanted = col(Activity.type).in_(EVENT_TYPES)
-    return StreamingResponse(
-        _told(caller, after, wanted), media_type="text/event-stream", headers=_HEADERS
-    )
+    wanted = visible(Activity, caller).where(col(Activity.type).in_(EVENT_TYPES))
+    return StreamingResponse(_told(wanted, after), media_type="text/event-stream", headers=_HEADERS)
 
 
 @router.get(
@@ -155,11 +153,11 @@ async def follow_task(
         task = await find_task(session, caller, task_id)
     begin = last_event_id or last_event_id_in_query
     after = await _number_of(caller, begin) if begin else 0
-    of_task = col(Activity.task_id) == task.id
-    if begin and task.state in FINAL and not await _after(caller, after, of_task):
+    of_task = visible_among(Activity, caller, col(Activity.task_id) == task.id)
+    if begin and task.state in FINAL and not await _after(of_task, after):
         return Response(status_code=204)
     return StreamingResponse(
-        _told(caller, after, of_task, task), media_type="text/event-stream", headers=_HEADERS
+        _told(of_task, after, task), media_type="text/event-stream", headers=_HEADERS
     )
 
 
@@ -173,7 +171,7 @@ async def _number_of(caller: Caller, event_id: str) -> int:
 
 
 async def _told(
-    caller: Caller, after: int, wanted: ColumnElement[bool], task: Task | None = None
+    wanted: Select[tuple[Activity]], after: int, task: Task | None = None
 ) -> AsyncIterator[str]:
     """The events after a number, as text; to the end of a task, where there is one."""
     began = spoke = monotonic()
@@ -183,7 +181,7 @@ async def _told(
         newest = await newest_number()
         if newest > looked:
             is_over = task is not None and await _has_ended(task)
-            rows = await _after(caller, after, wanted)
+            rows = await _after(wanted, after)
             for row in rows:
                 after, spoke = row.number or after, monotonic()
                 yield _text_of(row)
@@ -201,8 +199,8 @@ async def _told(
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _after(caller: Caller, after: int, wanted: ColumnElement[bool]) -> list[Activity]:
-    query = visible(Activity, caller).where(col(Activity.number) > after, wanted)
+async def _after(wanted: Select[tuple[Activity]], after: int) -> list[Activity]:
+    query = wanted.where(col(Activity.number) > after)
     if not database().is_sqlite:
         query = query.where(col(Activity.at) <= now() - SETTLED)
     async with database().reading() as session:

@@ -29,7 +29,7 @@ from api.v1.lists import EVENTS, FILES, TASKS, From, Listed, Take, base_of
 from api.v1.route import V1Route
 from flows import erase, verbs
 from store import models
-from store.access import visible
+from store.access import visible, visible_among
 from store.database import database
 from store.errors import (
     AlreadyClaimedError,
@@ -520,9 +520,8 @@ async def list_task_events(
     """List all that happened to a task, the newest first: every change, and who made it."""
     async with database().reading() as session:
         task = await find_task(session, caller, task_id)
-        rows, links = await EVENTS.page(
-            session, caller, request, take, start, col(Activity.task_id) == task.id
-        )
+        of_task = visible_among(Activity, caller, col(Activity.task_id) == task.id)
+        rows, links = await EVENTS.page(session, caller, request, take, start, among=of_task)
     return Listed(data=[words.event_of(row) for row in rows], links=links)
 
 

@@ -19,6 +19,8 @@ from flows.engine.deployments import (
     deploy,
     ensure_deployed,
     ensure_pool,
+    is_off,
+    is_paused,
     limit_bulk,
     queue_of,
 )
@@ -89,6 +91,8 @@ __all__ = [
     "finish_cancelling",
     "follow",
     "held_by",
+    "is_off",
+    "is_paused",
     "keep_following",
     "limit_bulk",
     "park",

@@ -223,6 +223,25 @@ def _as_sent(name: str, value: Any) -> Any:
     return value
 
 
+async def is_paused(name: str) -> bool:
+    """Whether people have paused one of DEPLOYMENTS that has a schedule, or taken that away.
+
+    Raises:
+        NotFoundError: it is not deployed.
+        PrefectUnreachableError: Prefect does not answer.
+    """
+    return is_off(await client.call("GET", f"/deployments/name/{name}/{name}"))
+
+
+def is_off(found: Mapping[str, Any]) -> bool:
+    """Whether Prefect makes no runs of a deployment that had a schedule.
+
+    Args:
+        found: the deployment, as Prefect's API gives it.
+    """
+    return found["paused"] or not any(one["active"] for one in found["schedules"])
+
+
 deployment_ids: dict[str, UUID] = {}
 """As Prefect has them, by name; one that is made anew has another id."""
 

@@ -24,6 +24,8 @@ class Part:
     sums: Sequence[str]
     is_there: str
     """Whether it adds anything."""
+    many: str = ""
+    """What it has several of, each of which adds so much: a function of SQL that gives rows."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Counter:
     key: tuple[str, ...]
     """Its columns that say what is counted; `slot` is one beside them."""
     sums: tuple[str, ...]
+    """The first says how many rows were added up."""
     watched: tuple[str, ...]
     """The columns of those rows on which the sums depend."""
     parts: Callable[[str], Sequence[Part]]
@@ -57,7 +60,8 @@ class Counter:
                 f"INSERT INTO {self.table} ({self._columns})"  # noqa: S608  # our own words
                 f" SELECT {', '.join(part.key)}{'' if self.is_exact else ', 0'},"
                 f" {', '.join(f'sum({one})' for one in part.sums)}"
-                f" FROM {self.of} WHERE {part.is_there} GROUP BY {', '.join(groups)}"
+                f" FROM {', '.join(filter(None, (self.of, part.many)))}"
+                f" WHERE {part.is_there} GROUP BY {', '.join(groups)}"
             )
         for statement in self._of_sqlite() if _is_sqlite() else self._of_postgresql():
             op.execute(statement)
@@ -96,9 +100,10 @@ class Counter:
         slots = "" if self.is_exact else f", {slot}"
         changes = ", ".join(f"{one} = {self.table}.{one} + excluded.{one}" for one in self.sums)
         return " ".join(
-            f"INSERT INTO {self.table} ({self._columns})"  # our own words
+            f"INSERT INTO {self.table} ({self._columns})"  # noqa: S608  # our own words
             f" SELECT {', '.join(part.key)}{slots},"
-            f" {', '.join(f'{sign} ({one})' for one in part.sums)} WHERE {part.is_there}"
+            f" {', '.join(f'{sign} ({one})' for one in part.sums)}"
+            f"{part.many and f' FROM {part.many}'} WHERE {part.is_there}"
             f" ON CONFLICT ({conflict}) DO UPDATE SET {changes};{self._emptied(row, part)}"
             for part in self.parts(row)
         )
@@ -109,8 +114,7 @@ class Counter:
         keys = " AND ".join(
             f"{name} = {value}" for name, value in zip(self.key, part.key, strict=True)
         )
-        is_empty = " AND ".join(f"{name} = 0" for name in self.sums)
-        return f" DELETE FROM {self.table} WHERE {keys} AND {is_empty};"  # noqa: S608  # our own words
+        return f" DELETE FROM {self.table} WHERE {keys} AND {self.sums[0]} = 0;"  # noqa: S608  # our own words
 
     def _of_sqlite(self) -> list[str]:
         once = dict(self.watched_once)

@@ -22,10 +22,14 @@ from store.models.documents import (
     ValueChange,
 )
 from store.models.figures import (
+    ALL_FIELDS,
+    NO_PROJECT,
     NOBODY,
+    FieldDay,
     FileDay,
     PersonDay,
     ReportedDay,
+    StateCount,
     TaskDay,
     TaskFigure,
 )
@@ -74,6 +78,7 @@ from store.models.tasks import (
 )
 
 __all__ = [
+    "ALL_FIELDS",
     "COUNTED",
     "ENDED_ONLY",
     "INBOX",
@@ -81,6 +86,7 @@ __all__ = [
     "LAST_DUE",
     "LISTED",
     "NOBODY",
+    "NO_PROJECT",
     "ONLY_OWN",
     "ONLY_PRIVATE",
     "ONLY_SENT",
@@ -105,6 +111,7 @@ __all__ = [
     "DeliveryOutcome",
     "Document",
     "ExportedFile",
+    "FieldDay",
     "File",
     "FileDay",
     "Folder",
@@ -121,6 +128,7 @@ __all__ = [
     "ProjectVersion",
     "ReportedDay",
     "Session",
+    "StateCount",
     "Task",
     "TaskDay",
     "TaskFigure",

@@ -4,6 +4,7 @@ import uuid
 from datetime import date
 from typing import Final
 
+from sqlalchemy import Index
 from sqlmodel import Field
 
 from store.row import Row
@@ -44,6 +45,10 @@ NOBODY: Final = uuid.UUID(int=0)
 """Whose the tasks and files are, in the counts, that are nobody's alone."""
 
 
+NO_PROJECT: Final = NOBODY
+"""What stands in the place of the project of tasks that have none."""
+
+
 class TaskDay(Row, table=True):
     """How many tasks of a project came on a day, or were settled on it; deleted ones do not count.
 
@@ -65,6 +70,20 @@ class TaskDay(Row, table=True):
     is_on_file: bool = Field(primary_key=True)
     """Whether they have a file; else they have data."""
     is_settled: bool = Field(primary_key=True)
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    counted: int
+
+
+class StateCount(Row, table=True):
+    """How many tasks are in a state; deleted ones do not count. Kept likewise."""
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    organization_id: uuid.UUID = Field(foreign_key="organization.id", primary_key=True)
+    project_id: uuid.UUID = Field(primary_key=True)
+    """NO_PROJECT where they are of none."""
+    is_private: bool = Field(primary_key=True)
+    state: str = Field(primary_key=True)
     slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     counted: int
 
@@ -91,13 +110,42 @@ class PersonDay(Row, table=True):
     somebody. Who decides on tasks at once as one and the same is seldom.
     """
 
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        Index("ix_personday_day", "project_id", "day"),  # of all people
+        {"sqlite_with_rowid": False},
+    )
 
     project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
     actor: str = Field(primary_key=True)
     """Who decided last."""
     day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     """Whole days since 1970, UTC."""
+    counted: int
+    handling_seconds: float
+    """How long people held those, all together."""
+    audited: int
+    correct: int
+    """Of those that were audited, how many were decided right."""
+
+
+ALL_FIELDS: Final = ""
+"""What stands in the place of a name where the decisions themselves are counted."""
+
+
+class FieldDay(Row, table=True):
+    """In how many of the tasks that were settled on a day a field was wrong, as audits found.
+
+    Under ALL_FIELDS: how many were judged field by field, which are the right ones, and those
+    wrong ones of which it was said where. Private ones do not count. Kept likewise.
+    """
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    project_id: uuid.UUID = Field(foreign_key="project.id", primary_key=True)
+    field: str = Field(primary_key=True)
+    day: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    """Whole days since 1970, UTC."""
+    slot: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     counted: int
 
 

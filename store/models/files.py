@@ -30,6 +30,8 @@ class File(Row, table=True):
         # What was sent: counted, and found far down its list, in the index alone.
         Index("ix_file_sent", *SENT, **ONLY_SENT),
         Index("ix_file_own", *OWN_SENT, **ONLY_OWN),
+        # What was sent with test keys, and goes after a day.
+        Index("ix_file_test", "created_at", **columns.only("is_test = 1", "is_test")),
     )
 
     id: str = columns.made(lambda: f"file_{new_code()}", primary_key=True)

@@ -47,6 +47,8 @@ ENDED_ONLY: Final = columns.only("finished_at IS NOT NULL")
 
 JUDGED_ONLY: Final = columns.only("is_correct IS NOT NULL")
 
+DECIDED_ONLY: Final = columns.only("decided_by IS NOT NULL")
+
 # The last two, which are alike in all rows, are there since SQLite looks at them nevertheless.
 SETTLED: Final = (
     *("project_id", "settled_at", "code"),
@@ -91,7 +93,7 @@ class Task(Row, table=True):
         # found, and the rows of it are counted, in the index alone.
         Index("ix_task_settled", *SETTLED, **_kept("settled_at IS NOT NULL")),
         Index("ix_task_unsettled", *UNSETTLED, **_kept("settled_at IS NULL")),
-        Index("ix_task_private", "project_id", "settled_at", **ONLY_PRIVATE),
+        Index("ix_task_private", "project_id", "owner_id", "settled_at", **ONLY_PRIVATE),
         Index(
             "ix_task_held",
             *("organization_id", "claimed_by", "created_at", "code"),
@@ -105,6 +107,8 @@ class Task(Row, table=True):
             *("organization_id", "project_id", "claimed_by", *TURN),
             **columns.only("state = 'in_review' AND claimed_by IS NOT NULL"),
         ),
+        # Who holds one now.
+        Index("ix_task_claimed", "claimed_until", **columns.only("claimed_until IS NOT NULL")),
         # How many are in each state: the last two are there for the reason above.
         Index("ix_task_counted", *COUNTED, **SHARED),
         Index("ix_task_counted_private", *COUNTED, "owner_id", "id", **UNSHARED),
@@ -115,6 +119,25 @@ class Task(Row, table=True):
         Index("ix_task_ended", "organization_id", "finished_at", "created_at", **ENDED_ONLY),
         # How right the decisions of some days were.
         Index("ix_task_judged", "organization_id", "finished_at", "is_correct", **JUDGED_ONLY),
+        # What was judged so, and what somebody decided, the newest first.
+        Index(
+            "ix_task_verdict",
+            "organization_id",
+            "state",
+            "is_correct",
+            "created_at",
+            "code",
+            **JUDGED_ONLY,
+        ),
+        Index(
+            "ix_task_decided",
+            "organization_id",
+            "state",
+            "decided_by",
+            "created_at",
+            "code",
+            **DECIDED_ONLY,
+        ),
         # Who works on a file; whose bytes came before is found by it, too.
         Index("ix_task_input", "input_file_id", **ONLY_WITH_INPUT),
         # What may be over its time: only what has not ended.
@@ -230,7 +253,7 @@ class Task(Row, table=True):
     """Since when no caller sees it any more."""
     erase_after: datetime | None = columns.later(index=True)
     """When its content is to be erased; none: it is kept, or erased already."""
-    erased_at: datetime | None = columns.later()
+    erased_at: datetime | None = columns.later(index=True)
     """Since when nothing of its content is left; what is left is the record."""
     forget_after: datetime | None = columns.later(index=True)
     """When the record goes, too, with its run."""

@@ -1,4 +1,4 @@
-"""As on many machines: PostgreSQL, Redis, S3, a Prefect server, two APIs and three workers.
+"""As on many machines: PostgreSQL, Redis, S3, two Prefect servers, two APIs and three workers.
 
 All of it is real, and on this one; each process has a home of its own, as on a machine of its own.
 It takes minutes: `make many-machines` runs it, the test suite does not.
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.postgres import create_database, running_postgres
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(1200)]
 
 TASKS = 24
+LOAD = 100
 TURN_SECONDS = 300
 WRONG_TOTAL = "120.00"
 VALUES = {"total": "119.00"}
@@ -39,6 +41,19 @@ class Machines:
         self.folder = folder
         self.shared: dict[str, str] = {"DO_NOT_TRACK": "1", "COLUMNS": "200"}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.prefect_ports: list[str] = []
+        self.of_prefect: dict[str, str] = {}
+
+    def prefect_url(self, number: int) -> str:
+        """Of one of the Prefect servers: half of the machines know the one, half the other."""
+        return f"http://127.0.0.1:{self.prefect_ports[number % 2]}/api"
+
+    def start_prefect(self, number: int) -> None:
+        name, port = f"prefect-{number}", self.prefect_ports[number]
+        command = (sys.executable, "-m", "flows.prefect_server")
+        home = str(self.folder / name)
+        self.start(name, *command, "--home", home, "--port", port, **self.of_prefect)
+        self.answers(name, f"{self.prefect_url(number)}/health")
 
     def start(self, name: str, *command: str, **environment: str) -> None:
         home = self.folder / name
@@ -109,7 +124,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 
 def start_what_is_shared(machines: Machines, postgres: str) -> None:
-    redis, s3, prefect = (str(free_port()) for _ in range(3))
+    redis, s3, *machines.prefect_ports = (str(free_port()) for _ in range(4))
     command = ("redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "")
     machines.start("redis", *command, "--dir", str(machines.folder))
     machines.start("s3", sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", s3)
@@ -122,23 +137,21 @@ def start_what_is_shared(machines: Machines, postgres: str) -> None:
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
-        "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
+        "PREFECT_API_URL": machines.prefect_url(0),
     }
-    machines.start(
-        "prefect",
-        *(sys.executable, "-m", "flows.prefect_server"),
-        *("--home", str(machines.folder / "prefect"), "--port", prefect),
-        PREFECT_SERVER_DATABASE_CONNECTION_URL=create_database(postgres, "prefect"),
-        PREFECT_MESSAGING_BROKER="prefect_redis.messaging",
-        PREFECT_MESSAGING_CACHE="prefect_redis.messaging",
-        PREFECT_SERVER_EVENTS_CAUSAL_ORDERING="prefect_redis.ordering",
-        PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE="prefect_redis.lease_storage",
-        PREFECT_SERVER_DOCKET_URL=f"redis://127.0.0.1:{redis}/1",
-        PREFECT_REDIS_MESSAGING_URL=f"redis://127.0.0.1:{redis}/0",
-    )
+    machines.of_prefect = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": create_database(postgres, "prefect"),
+        "PREFECT_MESSAGING_BROKER": "prefect_redis.messaging",
+        "PREFECT_MESSAGING_CACHE": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+        "PREFECT_SERVER_DOCKET_URL": f"redis://127.0.0.1:{redis}/1",
+        "PREFECT_REDIS_MESSAGING_URL": f"redis://127.0.0.1:{redis}/0",
+    }
     machines.answers("s3", machines.shared["AWS_ENDPOINT_URL"])
     bucket(machines).create()
-    machines.answers("prefect", f"{machines.shared['PREFECT_API_URL']}/health")
+    for number in range(2):  # one after the other: the first makes the tables
+        machines.start_prefect(number)
 
 
 def bucket(machines: Machines) -> Any:
@@ -157,7 +170,8 @@ def apis(machines: Machines) -> Iterator[list[httpx.Client]]:
     key = machines.ask("key", "create", "--scope", "admin")["key"]
     ports = [str(free_port()) for _ in range(2)]
     for number, port in enumerate(ports):
-        machines.papertray(f"api-{number}", "serve", PAPERTRAY_PORT=port)
+        known = {"PAPERTRAY_PORT": port, "PREFECT_API_URL": machines.prefect_url(number)}
+        machines.papertray(f"api-{number}", "serve", **known)
     for number, port in enumerate(ports):
         machines.answers(f"api-{number}", f"http://127.0.0.1:{port}/healthz")
     clients = [
@@ -165,7 +179,7 @@ def apis(machines: Machines) -> Iterator[list[httpx.Client]]:
         for port in ports
     ]
     for number in range(3):
-        machines.papertray(f"worker-{number}", "worker", "--name", f"worker-{number}")
+        start_worker(machines, number)
     answer = clients[0].post(
         "/projects", content=project(), headers={"content-type": "application/yaml"}
     )
@@ -173,6 +187,12 @@ def apis(machines: Machines) -> Iterator[list[httpx.Client]]:
     yield clients
     for client in clients:
         client.close()
+
+
+def start_worker(machines: Machines, number: int) -> None:
+    name = f"worker-{number}"
+    url = machines.prefect_url(number)
+    machines.papertray(name, "worker", "--name", name, PREFECT_API_URL=url)
 
 
 def submit(api: httpx.Client, content: bytes) -> str:
@@ -235,6 +255,49 @@ def test_of_three_workers_one_is_killed_and_nothing_is_lost(
         lambda: str([state(apis[0], task) for task in tasks]),
     )
     are_as_they_should_be(machines, apis, tasks)
+
+
+def test_under_load_a_prefect_server_dies_and_no_run_is_lost_or_done_twice(
+    machines: Machines, apis: list[httpx.Client]
+) -> None:
+    start_worker(machines, 1)
+    runs = f"{machines.prefect_url(0)}/flow_runs"
+    flows = {"flows": {"name": {"any_": ["process-task"]}}}
+
+    def count(**narrow: Any) -> int:
+        answer = httpx.post(f"{runs}/count", json={**flows, **narrow}, timeout=60)
+        return answer.raise_for_status().json()
+
+    before, began = count(), time.monotonic()
+    with ThreadPoolExecutor(8) as clients:
+        senders = [apis[number % 2] for number in range(LOAD)]
+        tasks = list(clients.map(submit, senders, [invoice()] * LOAD))
+    sent = time.monotonic()
+
+    def so_many(least: int) -> bool:
+        time.sleep(1)
+        return sum(state(apis[0], task) == "completed" for task in tasks[:: LOAD // 10]) >= least
+
+    wait_until(lambda: so_many(2), TURN_SECONDS, lambda: machines.log("worker-0")[-3000:])
+    machines.end("prefect-1", signal.SIGKILL)
+    time.sleep(5)
+    machines.start_prefect(1)
+    wait_until(
+        lambda: decide_what_waits(apis[1], tasks),
+        2 * TURN_SECONDS,
+        lambda: str([state(apis[0], task) for task in tasks]),
+    )
+    print(
+        f"{LOAD} taken in within {sent - began:.1f} s, done after {time.monotonic() - began:.1f} s"
+    )
+    assert count() == before + LOAD
+    for number, task in enumerate(tasks):
+        events = apis[number % 2].get(f"/tasks/{task}/events", params={"take": 100}).json()["data"]
+        types = [one["type"] for one in events]
+        for once in ("task.created", "task.started", "task.completed"):
+            assert types.count(once) == 1, types
+    for name in ("api-0", "api-1", "worker-0", "worker-1", "worker-2"):
+        assert "deadlock" not in machines.log(name), name
 
 
 def test_an_api_that_is_killed_leaves_all_to_the_other(

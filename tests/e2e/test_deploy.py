@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from api.cli.doctor_prefect import examine_prefect
 from api.cli.servers import deploy
 from flows import engine
 from flows.daily_report import daily_report
@@ -95,6 +96,10 @@ async def test_deploying_again_changes_nothing_and_prefect_deploys_the_same(
     ops = await notification_block()
     before = await seen()
     assert (await deploy(notify="custom-webhook/ops")).data == made
+    assert [await engine.is_paused(name) for name in ("retain", "expire")] == [True, False]
+    (paused, noticed) = await examine_prefect(prefect_server.url, 30)
+    assert (paused.name, paused.detail) == ("paused", "retain")
+    assert noticed.detail == "noticed nothing within a day"
     second = await seen()
     for _, _, actions in second["automations"].values():
         assert [(one["type"], one["block_document_id"]) for one in actions] == [
@@ -171,6 +176,8 @@ async def test_each_automation_notices_what_it_is_for(prefect_server: Server) ->
         error.add_note(str(found))
         raise
     assert set(found.values()) == {1}, found
+    (told,) = await examine_prefect(prefect_server.url, 30)
+    assert all(f"{name} (1)" in told.detail for name in engine.AUTOMATIONS)
 
 
 @pytest.mark.filterwarnings("ignore:Artifact creation outside:FutureWarning")

@@ -204,6 +204,18 @@ async def test_the_count_that_is_kept_is_that_of_the_tasks_whatever_happens_to_t
     numbers = await some_tasks(joe, 5)
     await check(5)
     ids = [(await row_of(number)).public_id for number in numbers]
+    async with database().writing() as session:
+        for number, is_correct, wrong in zip(
+            numbers, (True, False, False), (None, ["total", "due"], None), strict=False
+        ):
+            judged = update(Task).where(col(Task.number) == number)
+            await session.execute(judged.values(is_correct=is_correct, wrong_fields=wrong))
+    assert (await counted_anew())[-1]
+    await check(5)
+    async with database().writing() as session:
+        one = update(Task).where(col(Task.number) == numbers[1])
+        await session.execute(one.values(wrong_fields=["total"], handling_seconds=7.0))
+    await check(5)
     assert (await client.post(f"/v1/tasks/{ids[0]}/unlock")).status_code == 200
     await check(4)
     assert (await client.delete(f"/v1/tasks/{ids[1]}")).status_code == 204

@@ -54,9 +54,10 @@ def compare(task: dict[str, Any], printed: dict[str, Any], *own: str) -> None:
 @pytest.fixture(autouse=True)
 def progress_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     async def show(*_: Any, **__: Any) -> None:
-        """In the place of Prefect, which shows how far a run is."""
+        """In the place of Prefect, which shows how far a run is, and what it made."""
 
     monkeypatch.setattr(task_run.ProgressArtifact, "show", show)
+    monkeypatch.setattr(steps, "show_output", show)
 
 
 async def work_on(task_id: str) -> None:

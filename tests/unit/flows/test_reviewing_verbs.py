@@ -161,8 +161,8 @@ async def test_audits_tell_how_right_people_fields_and_projects_are(
         task = await find_task(session, ana, waiting)
         since = now() - timedelta(hours=3)
         await amend(session, task, "task.saved", FLOW, review_since=since)
-    span = (ana, now() - timedelta(days=1), now() + timedelta(minutes=1))
-    (queue,) = await queue_metrics(*span[:2])
+    span = (ana, now() - timedelta(days=1))
+    (queue,) = await queue_metrics(*span)
     assert (queue.audited, queue.straight_through, queue.waiting) == (3, 0.0, 1)
     assert queue.accuracy == pytest.approx(1 / 3)
     assert queue.waiting_since == since
@@ -172,8 +172,13 @@ async def test_audits_tell_how_right_people_fields_and_projects_are(
     fields = {one.field: (one.audited, one.accuracy) for one in await field_metrics(*span)}
     assert fields["total"] == (2, 0.5)
     assert fields["sender"] == (2, 1.0)
-    (day,) = await day_metrics(*span)
+    (day,) = day_metrics([queue])
     assert (day.day, day.ended, day.straight_through) == (now().date(), 3, 0)
+    # They are counted alike where their day is part of the span as a whole, and where it is not.
+    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    for one in (person_metrics, field_metrics, queue_metrics):
+        whole = await one(ana, midnight)
+        assert whole == await one(ana, midnight + timedelta(microseconds=1)) == await one(*span)
 
 
 async def test_a_verdict_names_fields_of_the_task_and_only_of_wrong_ones(ana: Caller) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +70,18 @@ def takes_many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def shown(monkeypatch: pytest.MonkeyPatch) -> dict[str, Mapping[str, str]]:
+    """In the place of Prefect: the names of the files of which a run showed where they are."""
+    told: dict[str, Mapping[str, str]] = {}
+
+    async def show(public_id: str, file_names: Mapping[str, str]) -> None:
+        told[public_id] = file_names
+
+    monkeypatch.setattr(steps, "show_output", show)
+    return told
+
+
 @pytest.fixture
 async def picture(alice: Caller) -> File:
     buffer = io.BytesIO()
@@ -102,11 +114,12 @@ async def files_of(task: Task) -> list[File]:
 
 
 async def test_a_file_that_was_made_is_told_of_as_scan_documents_does(
-    alice: Caller, picture: File
+    alice: Caller, picture: File, shown: Mapping[str, Mapping[str, str]]
 ) -> None:
     task = await done(alice, input=picture.id, name="Example Image")
     assert task.state is State.COMPLETED
     (file,) = await files_of(task)
+    assert shown == {task.public_id: {file.id: "Example Image"}}
     assert task.result == {
         "generated_files": [
             {
