@@ -176,7 +176,7 @@ async def test_each_automation_notices_what_it_is_for(prefect_server: Server) ->
         error.add_note(str(found))
         raise
     assert set(found.values()) == {1}, found
-    (told,) = await examine_prefect(prefect_server.url, 30)
+    (*_, told) = await examine_prefect(prefect_server.url, 30)
     assert all(f"{name} (1)" in told.detail for name in engine.AUTOMATIONS)
 
 

@@ -162,7 +162,7 @@ async def test_the_flow_of_the_example_puts_letters_together(
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     example = importlib.import_module("mail_of_the_day")
-    for name in ("merge", "extract_text"):
+    for name in ("merge_pdfs", "extract_text"):
         monkeypatch.setattr(example, name, getattr(example, name).fn)
     letters, out = tmp_path / "letters", tmp_path / "out"
     letters.mkdir()
