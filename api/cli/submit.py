@@ -13,6 +13,7 @@ from api.cli.local import operator, pages_url
 from api.cli.output import DEFAULTS, Answer, Options, table
 from api.cli.tasks import facts_of
 from flows import verbs
+from flows.heartbeat import living_workers
 from store.access import Caller, visible
 from store.blobs import chunks_of
 from store.database import database
@@ -49,6 +50,8 @@ async def submit(
     async with operator(options) as caller:
         tasks = [await send(caller, path, project=project, name=name) for path in files]
         if wait:
+            if not await living_workers():
+                options.tell("No worker is alive: the tasks wait until `papertray up` runs.")
             tasks = await until_settled(caller, tasks, options, timeout_seconds)
     rows = ((task.public_id, task.state, task.name, what_next(task)) for task in tasks)
     return Answer(
