@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 
+from operations.tools.niceness import stand_back
 from store.errors import UnavailableError
 
 START_SECONDS = 180.0
@@ -36,8 +37,9 @@ LONGEST_BACKOFF_SECONDS = 10.0
 STEADY_SECONDS = 20.0
 """A child that lived so long is started again at once when it dies."""
 
-WORK_NICENESS = 5
-"""People and programs wait for the answers of the API: it goes before the work on documents."""
+WORK_NICENESS = 3
+"""People and programs wait for the answers of the API: it goes before the work on documents. Not
+by much: who writes has SQLite's one write lock, and whoever waits for that waits for them."""
 
 POLL_SECONDS = 0.1
 LOG_BYTES = 20 * 2**20
@@ -254,8 +256,7 @@ class Supervisor:
             )
             if child.niceness:
                 with contextlib.suppress(ProcessLookupError):  # the watch says that it ended
-                    ours = os.getpriority(os.PRIO_PROCESS, 0)
-                    os.setpriority(os.PRIO_PROCESS, child.process.pid, ours + child.niceness)
+                    stand_back(child.niceness, child.process.pid)
         finally:
             if output:
                 output.close()

@@ -1,12 +1,12 @@
 """What happened, written in the transaction in which it happened, and who is to be told of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import bindparam, event, insert, select
+from sqlalchemy import Connection, bindparam, event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, UOWTransaction
 from sqlmodel import col
@@ -119,21 +119,25 @@ _PROJECTS_OF_TASKS = select(col(Task.id), col(Task.project_id)).where(
 
 
 @event.listens_for(Session, "after_flush")
-def _tell_webhooks(session: Session, _: UOWTransaction) -> None:
+def _flushed(session: Session, _: UOWTransaction) -> None:
+    """Tell of the events that a session has written, so that no way to write one goes past it."""
+    if written := [row for row in session.new if isinstance(row, Activity)]:
+        tell_webhooks(session.connection(), written)
+
+
+def tell_webhooks(connection: Connection, written: Sequence[Activity]) -> None:
     """Add a delivery for each webhook that is told of an event.
 
-    Here, where no way to write an activity goes past it, and by the connection that inserts it:
-    the event and what must be sent of it are committed together or not at all. Webhooks are
-    the organization's: they hear nothing of what only its owner sees.
+    The event and what must be sent of it are committed together or not at all. Webhooks are the
+    organization's: they hear nothing of what only its owner sees.
+
+    Args:
+        connection: the one that inserted them, in that transaction.
+        written: what happened, each with its number.
     """
-    activities = [
-        row
-        for row in session.new
-        if isinstance(row, Activity) and row.type in EVENT_TYPES and not row.is_private
-    ]
+    activities = [row for row in written if row.type in EVENT_TYPES and not row.is_private]
     if not activities:
         return
-    connection = session.connection()
     organizations = {row.organization_id for row in activities}
     webhooks = connection.execute(_ENABLED_WEBHOOKS, {"organizations": list(organizations)}).all()
     if not webhooks:

@@ -191,27 +191,37 @@ class Blobs:
         return f"{self.root}/{'/'.join(parts)}"
 
     def _incoming(self) -> Path:
-        folder = Path(self.root) / ".incoming" if self.is_local else settings().scratch_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        self._incoming_folder.mkdir(parents=True, exist_ok=True)
+        return self._incoming_folder
+
+    @property
+    def _incoming_folder(self) -> Path:
+        return Path(self.root) / ".incoming" if self.is_local else settings().scratch_folder
 
     def _new_incoming(self) -> BinaryIO:
         """A new file that this user alone may read, whatever the umask."""
-
-        def private(path: str, flags: int) -> int:
-            return os.open(path, flags, 0o600)
-
-        return open(self._incoming() / uuid4().hex, "xb", opener=private)  # the caller's
+        name = uuid4().hex
+        try:
+            return open(self._incoming_folder / name, "xb", opener=_private)  # the caller's
+        except FileNotFoundError:  # it is the first of all
+            return open(self._incoming() / name, "xb", opener=_private)
 
     def _put(self, descriptor: int, path: Path, key: str) -> None:
         if self.is_local:
             target = Path(self._path(key))
-            target.parent.mkdir(parents=True, exist_ok=True)
             os.fsync(descriptor)
-            path.replace(target)
+            try:
+                path.replace(target)
+            except FileNotFoundError:  # it is the first one there
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
             _sync_folder(target.parent)
         else:
             self.files.put_file(str(path), self._path(key))
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

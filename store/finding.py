@@ -1,6 +1,7 @@
 """Look-ups by the names that people and programs use, of what the caller may see."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -180,6 +181,7 @@ async def projects_of(
     return (await session.execute(query)).tuples().all()
 
 
+@lru_cache(maxsize=1024)  # as `visible`: each task that is taken in asks it
 def _projects(caller: Caller) -> Select[tuple[Project, ProjectVersion]]:
     return (
         visible(Project, caller)

@@ -46,6 +46,13 @@ class Row(SQLModel):
                 values[name] = default()
         vars(self).update(values)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a column as SQLAlchemy does; what is none, pydantic refuses."""
+        if name in type(self).__pydantic_fields__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
 
 def _always(value: Any) -> Callable[[], Any]:
     hash(value)  # one that can be changed would be changed in all rows

@@ -29,6 +29,7 @@ from store.finding import (
     find_project,
 )
 from store.ids import now
+from store.inserting import insert_new
 from store.models import Activity, File, OutboxKind, Project, ProjectVersion, Task
 from store.project_file import parse_project_file
 from store.project_limits import Duplicates
@@ -276,11 +277,11 @@ async def add_tasks(session: AsyncSession, caller: Caller, tasks: Sequence[Task]
             task.deadline_at = min(task.deadline_at or last, last)
         data = {"operation": task.operation}
         told.append(record(session, "task.created", caller.actor, task=task, data=data))
-    await session.flush()
+    await insert_new(session)
     for task, activity in zip(tasks, told, strict=True):
         task.number = activity.number
     session.add_all(tasks)
-    await session.flush()  # the row that the outbox row points to must be there first
     for task in tasks:
         if task.flow_run_id is None:
             enqueue(session, OutboxKind.SUBMIT, task)
+    await insert_new(session)

@@ -25,8 +25,9 @@ from typing import NoReturn
 
 from operations import tools
 from operations.tools.job import STATUS, do_job
+from operations.tools.niceness import stand_back
 
-NICENESS = 10
+NICENESS = 3
 """By how much the work on files stands back behind servers and workers of the same machine."""
 
 PRELOADED = (
@@ -142,9 +143,9 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 
 
 def become_child(job: socket.socket, lifeline: int) -> NoReturn:
-    """Be the child: a session of its own, nothing of the server's open, one job, the end."""
+    """Be the child: a group of its own, nothing of the server's open, one job, the end."""
     try:
-        os.setsid()
+        os.setpgid(0, 0)  # no session: those of one server stand back together
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _FIRST_KEPT) for fd in (job.detach(), lifeline)]
@@ -193,7 +194,7 @@ def main(control_descriptor: int) -> None:
         # the worker is the first process of a container.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # Who waits for an answer goes before pages that are read, where both want the processor.
-    os.nice(NICENESS)
+    stand_back(NICENESS)
     # Before numpy is loaded: threads that it started here would be missing in the children.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in PRELOADED:

@@ -137,6 +137,11 @@ async def test_the_api_goes_before_the_work_on_documents(toy: Toy):
         "prefect": supervising.WORK_NICENESS,
         "worker": supervising.WORK_NICENESS,
     }
+    for name in NAMES if Path("/proc/self/autogroup").exists() else ():
+        # Each has a session of its own, and Linux compares those.
+        said = Path("/proc", str(toy.pid(name)), "autogroup").read_text()
+        of_session = niceness[name] and min(niceness[name] + ours, 19)
+        assert said.endswith(f" nice {of_session}\n")
 
 
 async def test_the_prefect_server_ends_last(toy: Toy):

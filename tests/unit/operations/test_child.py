@@ -32,6 +32,8 @@ from store.errors import (
 )
 from store.settings import settings
 
+AUTOGROUP = Path("/proc/self/autogroup")
+
 
 def set_limits(monkeypatch: pytest.MonkeyPatch, **limits: str) -> None:
     for name, value in limits.items():
@@ -290,6 +292,9 @@ async def test_children_reach_nobody_by_the_network_where_the_system_allows_that
 
 async def test_children_stand_back_behind_who_waits_for_an_answer() -> None:
     assert await in_child(os.nice, 0) == min(os.nice(0) + NICENESS, 19)
+    if AUTOGROUP.exists():  # then it is that of their session which counts
+        said = await in_child(AUTOGROUP.read_text)
+        assert said.endswith(f" nice {min(os.nice(0) + NICENESS, 19)}\n")
 
 
 async def test_nothing_is_left_when_the_worker_is_killed() -> None:

@@ -37,3 +37,6 @@ def test_a_default_that_rows_would_share_is_refused() -> None:
 def test_what_is_no_column_is_refused() -> None:
     with pytest.raises(TypeError, match="Project has no colour"):
         Project(name="a", organization_id=uuid4(), colour="red")  # pyright: ignore[reportCallIssue]  # that is the point
+    project = Project(name="a", organization_id=uuid4())
+    with pytest.raises(ValueError, match="colour"):
+        project.colour = "red"  # pyright: ignore[reportAttributeAccessIssue]  # as above
