@@ -237,11 +237,14 @@ def _api(url: str, said: httpx.Response | None) -> Finding:
 def _away(said: httpx.Response) -> str:
     """What `/healthz` finds missing, in its words."""
     try:
-        words: dict[str, Any] = said.json()
+        words: Any = said.json()
     except ValueError:
+        words = None
+    known: dict[str, Any] = words if isinstance(words, dict) else {}
+    missing = [name for name in ("database", "storage") if known.get(name) == "unavailable"]
+    if not missing:
         return f"it answers {said.status_code}, and may be another program"
-    missing = [name for name in ("database", "storage") if words.get(name) == "unavailable"]
-    return f"no {' and no '.join(missing)}" if missing else f"it answers {said.status_code}"
+    return f"no {' and no '.join(missing)}"
 
 
 async def _ask(url: str) -> httpx.Response | None:

@@ -102,6 +102,8 @@ async def _do(
             try:
                 result = await operation.task.fn(source, params, folder=folder)
             except OSError as error:  # a file that may not be read, a folder that cannot be made
+                if error.errno is None:
+                    raise
                 place = error.filename or folder
                 raise InputError(f"{place} cannot be used: {error.strerror}.") from error
     return result.model_dump(mode="json")
