@@ -444,6 +444,13 @@ async def run(name: str, of: World, count: int, rounds: int, only: str) -> None:
             )
 
 
+async def fill_and_run(name: str, count: int, home: Path, asked: argparse.Namespace) -> None:
+    """In one event loop: connections to PostgreSQL belong to one."""
+    of = await filled(count, home)
+    if not asked.fill:
+        await run(name, of, count, asked.rounds, asked.only)
+
+
 async def id_of_task(public_id: str) -> uuid.UUID:
     async with database().reading() as session:
         query = text("SELECT id FROM task WHERE code = :code")
@@ -479,9 +486,7 @@ def main() -> None:
                 for cached in (settings, database, blobs):
                     cached.cache_clear()
                 migrate()
-                of = asyncio.run(filled(count, home))
-                if not asked.fill:
-                    asyncio.run(run(name, of, count, asked.rounds, asked.only))
+                asyncio.run(fill_and_run(name, count, home, asked))
 
 
 if __name__ == "__main__":
