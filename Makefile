@@ -1,6 +1,6 @@
 # Every command of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-system demo up test lint check docs docs-site chaos many-machines soak fuzz bench clean
+.PHONY: help setup setup-system demo up test lint check docs docs-site chaos many-machines soak fuzz callers bench clean
 
 BIN := .venv/bin
 GENERATED := $(shell grep -rls '\[\[\[cog' README.md docs prefect.yaml --include='*.md' --include=prefect.yaml)
@@ -57,6 +57,11 @@ soak: setup setup-system ## Take documents through for two hours; nothing may gr
 
 fuzz: setup ## Have a fuzzer try our parsers, each for a minute
 	@scripts/bootstrap --uv run --locked --inexact --group fuzz python -m tests.fuzz
+
+callers: setup ## Have random callers drive the five surfaces at once, for ten minutes
+	PAPERTRAY_SURFACE_EXAMPLES=$${PAPERTRAY_SURFACE_EXAMPLES:-300} \
+	PAPERTRAY_SURFACE_STEPS=$${PAPERTRAY_SURFACE_STEPS:-40} \
+	$(BIN)/python -m pytest --timeout 0 tests/properties/test_five_surfaces.py
 
 bench: setup ## Run the benchmarks; each prints both sides and the ratio
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

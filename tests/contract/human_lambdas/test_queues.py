@@ -270,8 +270,23 @@ async def test_a_table_of_which_nothing_fits_is_refused(joe: Desk) -> None:
     for table in ("comment,approve\nx,perhaps\n", "what,is,this\n1,2,3\n", " "):
         sent = {"file": ("rows.csv", table.encode())}
         refused(await joe.client.post(f"{joe.address}/upload", files=sent), 400)
+    wrong: list[dict[str, Any]] = [
+        {"json": {}},
+        {"content": b"comment\nx\n", "headers": {"content-type": "text/csv"}},
+        {"files": {"other": ("rows.csv", b"comment\nx\n")}},
+        {"files": {"file": ("", b"comment\nx\n")}},
+        {"files": [("file", ("a.csv", b"comment\nx\n")), ("file", ("b.csv", b"comment\nx\n"))]},
+        {"files": {"file": ("rows.csv", b"comment,comment\na,b\n")}},
+        {"files": {"file": ("rows.csv", b"")}},
+    ]
+    for sent in wrong:
+        refused(await joe.client.post(f"{joe.address}/upload", **sent), 400)
+    table = {"file": ("rows.csv", b"comment,approve\na\nb,true,c\n")}
+    told = refused(await joe.client.post(f"{joe.address}/upload", files=table), 400)
+    assert [one.get("field") for one in told] == ["line 2", "line 3"]
+    table = {"file": ("rows.csv", b"comment\nx\n")}
+    refused(await joe.client.post(f"{joe.queues}/4711/upload", files=table), 404)
     assert (await joe.pending())["count"] == 0
-    refused(await joe.client.post(f"{joe.address}/upload", json={}), 400)
 
 
 async def test_flush_deletes_all_that_is_not_completed_and_nothing_else(joe: Desk) -> None:
@@ -288,6 +303,14 @@ async def test_flush_deletes_all_that_is_not_completed_and_nothing_else(joe: Des
     # One that is answered and not written out yet is completed.
     assert {task["id"] for task in (await joe.completed())["tasks"]} == set(numbers[:2])
     assert (await other.pending())["count"] == 1
+    # Who is at work on one does not keep it, and there is nothing to be deleted twice.
+    held = (await joe.create())["id"]
+    await ask(held)
+    await joe.take()
+    for count in (1, 0):
+        assert done(await joe.client.put(f"{joe.address}/flush")) == {"count": count}
+    refused(await joe.client.get(f"{joe.address}/tasks/{held}"), 404)
+    refused(await joe.client.put(f"{joe.queues}/4711/flush"), 404)
 
 
 async def test_the_webhook_of_a_queue_gets_each_of_its_completed_tasks(joe: Desk) -> None:

@@ -170,19 +170,28 @@ async def test_a_report_whose_hook_fails_is_kept_and_half_a_success(
 ):
     monkeypatch.setenv("PAPERTRAY_ALLOWED_NETWORKS", "127.0.0.1/32")
     settings.cache_clear()
-    statuses = iter([200, 500])
+    statuses = iter([200, 500, 200, 500])
     async with receiving(lambda _: answer(next(statuses))) as hook:
         source = (await client.get("/v1/projects/invoices")).json()["source"]
         source += f"report_hook: {hook.url()}\n"
         assert (await client.post("/v1/projects", json={"source": source})).status_code == 201
-        upload_id, (task_id,) = await desk.send()
+        upload_id, (task_id, ended, failed, gone) = await desk.send(*"abcd")
+        await end([ended], Event.FINISH)
+        await end([failed], Event.FAIL)
+        await client.delete(f"/v1/tasks/{gone}")
         body = done(await desk.call("POST", f"/task/{task_id}/report", json=REPORT), 201)
         assert body.keys() == {"payload"}
         body = done(await desk.call("POST", f"/task/{task_id}/report", json=REPORT), 207)
+        # Each task of an upload has an answer of its own.
+        for other, status in ((ended, 201), (failed, 207), (gone, 404)):
+            told = await desk.call("POST", f"/task/{other}/report", json=REPORT)
+            assert told.status_code == status, told.text
+        heard = [one.event["data"]["id"] for one in hook.heard]
+        assert heard == [task_id, task_id, ended, failed]
     assert body["payload"]["id"] == task_id
     assert body["errors"] == {"report_hook": ["The receiver answered 500."]}
     assert body["message"].endswith("The receiver answered 500.")
-    assert [one.event["data"]["issues"] for one in hook.heard] == [REPORT["issues"]] * 2
+    assert [one.event["data"]["issues"] for one in hook.heard] == [REPORT["issues"]] * 4
     assert (await desk.upload(upload_id))["folder_id"] == "folder_reported"
     events = (await client.get(f"/v1/tasks/{task_id}/events")).json()["data"]
     assert [one["type"] for one in events].count("task.reported") == 2
