@@ -7,7 +7,7 @@ import pytest
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
-from flows import operation_flows
+from flows import operation_flows, run_operation
 from flows.engine import DEPLOYMENTS
 from operations.registry import OPERATIONS, Operation
 
@@ -59,3 +59,26 @@ async def test_what_nobody_touched_in_the_form_is_not_sent(monkeypatch: pytest.M
     with pytest.raises(LookupError):
         await flow.fn(**whole)
     assert seen == [("extract-text", given)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "files"),
+    [("a.pdf", "a.pdf"), (" a.pdf\n\nfile_x ", ["a.pdf", "file_x"]), ("", [])],
+)
+async def test_the_form_of_run_operation_has_all_operations_and_takes_a_file_a_line(
+    typed: str, files: Any, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[tuple[str, dict[str, Any]]] = []
+
+    async def adopt(operation: str, parameters: dict[str, Any]) -> Any:
+        seen.append((operation, parameters))
+        raise LookupError
+
+    monkeypatch.setattr(run_operation, "adopt_operation_run", adopt)
+    flow = run_operation.run_operation
+    form = parameter_schema(flow).model_dump_for_openapi()
+    assert form["properties"]["operation"]["enum"] == [row.name for row in ROWS]
+    given = {"operation": "merge", "input": typed, "parameters": {"name": "All"}}
+    with pytest.raises(LookupError):
+        await flow.fn(**flow.validate_parameters(given))
+    assert seen == [("merge", {"name": "All", "input": files})]
