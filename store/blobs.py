@@ -10,6 +10,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import uuid4
@@ -17,8 +18,14 @@ from uuid import uuid4
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from store.disk_errors import disk_errors_are_ours
-from store.errors import FileTooLargeError, NotFoundError, PapertrayError, StorageAwayError
+from store.disk_errors import disk_errors_are_ours, is_full
+from store.errors import (
+    FileTooLargeError,
+    NotFoundError,
+    PapertrayError,
+    StorageAwayError,
+    StorageFullError,
+)
 from store.settings import settings
 
 CHUNK_BYTES = 1 << 20
@@ -129,14 +136,12 @@ class Blobs:
         where = self._path(key)
 
         def remove() -> None:
-            try:
-                # What is below a key may be known from before, without what came since.
-                self.files.invalidate_cache()
-                self.files.rm(where, recursive=key.endswith("/"))
-            except FileNotFoundError:
-                return
+            # What is below a key may be known from before, without what came since.
+            self.files.invalidate_cache()
+            self.files.rm(where, recursive=key.endswith("/"))
 
-        await self._ask(remove)
+        with suppress(FileNotFoundError):
+            await self._ask(remove)
 
     async def size_bytes(self, key: str) -> int:
         """How much lies under a key that ends with `/`."""
@@ -155,17 +160,39 @@ class Blobs:
         where = self._path(key)
 
         def find() -> dict[str, dict[str, Any]]:
-            try:
-                self.files.invalidate_cache()
-                return self.files.find(where, detail=True)
-            except FileNotFoundError:
-                return {}
+            self.files.invalidate_cache()
+            found: dict[str, dict[str, Any]] = self.files.find(where, detail=True)
+            if not found:
+                self._must_be_there()
+            return found
 
-        return await self._ask(find)
+        try:
+            return await self._ask(find)
+        except FileNotFoundError:
+            return {}
 
     async def _ask(self, call: Callable[[], T]) -> T:
+        """Ask the storage for something; FileNotFoundError: it is there, and has no such blob."""
+
+        def ask() -> T:
+            try:
+                return call()
+            except FileNotFoundError:
+                self._must_be_there()
+                raise
+
         with disk_errors_are_ours() if self.is_local else _errors_of_others_are_ours():
-            return await asyncio.to_thread(call)
+            return await asyncio.to_thread(ask)
+
+    def _must_be_there(self) -> None:
+        """Tell a blob that is gone from a bucket that is.
+
+        Raises:
+            StorageAwayError: it is the bucket.
+        """
+        bucket = self.root.partition("/")[0]
+        if not self.is_local and bucket and not self.files.exists(bucket):
+            raise StorageAwayError(reason="there is no such bucket")
 
     async def delete_abandoned(self, older_than_seconds: float) -> int:
         """Remove what was coming in when its process was killed; answers how many files."""
@@ -217,7 +244,10 @@ class Blobs:
                 path.replace(target)
             _sync_folder(target.parent)
         else:
-            self.files.put_file(str(path), self._path(key))
+            try:
+                self.files.put_file(str(path), self._path(key))
+            except FileNotFoundError:
+                raise StorageAwayError(reason="there is no such bucket") from None
 
 
 def _private(path: str, flags: int) -> int:
@@ -241,7 +271,7 @@ def _stored_at(facts: dict[str, Any]) -> float:
 
 @contextmanager
 def _errors_of_others_are_ours() -> Iterator[None]:
-    """Raise whatever a storage elsewhere says as StorageAwayError.
+    """Raise whatever a storage elsewhere says as StorageAwayError, or StorageFullError.
 
     Each file system has errors of its own (botocore's, aiohttp's), some of them no OSError. Their
     messages name the file: only the kind is told on.
@@ -251,7 +281,16 @@ def _errors_of_others_are_ours() -> Iterator[None]:
     except (FileNotFoundError, PapertrayError):
         raise
     except Exception as error:
+        if is_full(error) or _status_of(error) == HTTPStatus.INSUFFICIENT_STORAGE:
+            raise StorageFullError from error
         raise StorageAwayError(reason=type(error).__name__) from error
+
+
+def _status_of(error: Exception) -> int | None:
+    """The HTTP status of what S3 said, which s3fs has as the cause of its error."""
+    said = getattr(error.__cause__ or error, "response", None)
+    metadata: dict[str, Any] = said.get("ResponseMetadata", {}) if isinstance(said, dict) else {}
+    return metadata.get("HTTPStatusCode")
 
 
 async def chunks_of(path: Path) -> AsyncGenerator[bytes, None]:

@@ -103,7 +103,7 @@ class Database:
             with _trouble_is_ours():
                 await together.commit()
         except BaseException as error:
-            await together.undo(error)
+            await together.undo(error, is_in_doubt=self.is_in_doubt_after(error))
             raise
         finally:
             _TOGETHER.reset(token)
@@ -125,6 +125,16 @@ class Database:
         """Do something if what was just written is undone after all, by what comes after it."""
         if together := _TOGETHER.get():
             together.when_undone(what)
+
+    def is_in_doubt_after(self, error: BaseException) -> bool:
+        """Whether what ended with this error may be committed after all, even after a look.
+
+        Who is cancelled has perhaps been committed by others. PostgreSQL whose connection breaks
+        over a commit makes it or not, now or in a moment; SQLite has made it or not.
+        """
+        if not isinstance(error, Exception):
+            return True
+        return isinstance(error, DatabaseAwayError) and not self.is_sqlite
 
     def _transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
         # Writers of this process queue there, in order; SQLite's own waiting is a sleep.

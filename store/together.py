@@ -82,11 +82,16 @@ class Together:
         for what in committed:
             what()
 
-    async def undo(self, error: BaseException) -> None:
-        """Undo the parts since the last commit, for this reason."""
+    async def undo(self, error: BaseException, *, is_in_doubt: bool) -> None:
+        """Undo the parts since the last commit, for this reason.
+
+        Args:
+            error: what ends them.
+            is_in_doubt: whether they may be committed after all.
+        """
         await self.end(error)
-        if not isinstance(error, Exception):
-            return  # who is cancelled does not know what was committed
+        if is_in_doubt:
+            return
         for what in self._when_undone:
             await asyncio.shield(asyncio.ensure_future(what()))
 

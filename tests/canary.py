@@ -67,8 +67,9 @@ def paper(canary: str, total: str = WRONG_TOTAL) -> bytes:
 
 
 def write_everywhere(papertray: Installation, canary: str, task: str) -> None:
-    """The word in a field, a report and a reason, as a person writes them."""
+    """The word in a field, a comment, a report and a reason, as a person writes them."""
     for path, body in {
+        "comments": {"text": canary},
         "claim": None,
         "save": {"values": {"number": canary}},
         "report": {"issues": [{"field": canary, "problem": canary}], "message": canary},
@@ -76,7 +77,7 @@ def write_everywhere(papertray: Installation, canary: str, task: str) -> None:
         answer = papertray.api.post(
             f"/tasks/{task}/{path}", json=body, headers={"idempotency-key": os.urandom(8).hex()}
         )
-        assert answer.status_code == 200, answer.text
+        assert answer.is_success, answer.text
 
 
 def complete(papertray: Installation, canary: str, task: str) -> None:

@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from tests.e2e.installation import free_port, wait_until
 
@@ -84,6 +86,23 @@ class _Server:
         self._process.send_signal(how)
         self._process.wait(30)
 
+    def kill(self) -> None:
+        """SIGKILL for it and for whoever works for a client."""
+        server = psutil.Process(self._process.pid)
+        server.suspend()  # else it would notice that one is killed, and start it again
+        all_of_it = [*server.children(), server]
+        for process in all_of_it:
+            process.kill()
+        self._process.wait(30)
+        # Whoever is left of it has its memory, and no other starts.
+        wait_until(lambda: not any(map(_lives, all_of_it)), 30, lambda: "it lives on")
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
 
 _RUNNING: dict[str, _Server] = {}
 """By their addresses."""
@@ -93,11 +112,17 @@ _RUNNING: dict[str, _Server] = {}
 def away(address: str) -> Iterator[None]:
     """Kill a server; it is started again at the end."""
     server = _RUNNING[address]
-    server.stop(signal.SIGKILL)
+    server.kill()
     try:
         yield
     finally:
         server.start()
+
+
+def kill_and_start(address: str) -> None:
+    """Kill a server, and start it again; it answers at the end."""
+    with away(address):
+        pass
 
 
 def create_database(server: str, name: str) -> str:

@@ -20,9 +20,7 @@ from store.errors import (
     ConflictError,
     EmptyFileError,
 )
-from store.finding import (
-    find_file,
-)
+from store.finding import find_file
 from store.lifecycle import FINAL
 from store.models import File, Task
 from store.settings import settings
@@ -105,27 +103,25 @@ async def store_bytes(
 async def unless_refused(file: File) -> AsyncIterator[File]:
     """Bytes that were just stored, taken back where what they are for is refused.
 
-    Whoever is cancelled does not know whether it was committed: then they stay.
+    Where nobody knows whether it was committed they stay; `retain` finds what no row names.
     """
     try:
         yield file
-    except Exception:
-        await asyncio.shield(_take_back(file))
+    except BaseException as error:
+        if not database().is_in_doubt_after(error):
+            await asyncio.shield(_take_back(file))
         raise
     database().when_undone(lambda: _take_back(file))
 
 
 async def _take_back(file: File) -> None:
-    """Delete bytes that no row names.
-
-    A database that breaks off over a commit has perhaps made it.
-    """
+    """Delete bytes that no row names."""
     try:
         async with database().reading() as session:
-            is_named = await session.get(File, file.id) is not None
+            row = await session.get(File, file.id)
     except TROUBLE:
         return  # `retain` finds them
-    if not is_named:
+    if row is None or row.blob != file.blob:
         await blobs().delete(file.blob)
 
 
@@ -179,22 +175,19 @@ async def replace_bytes(caller: Caller, file_id: str, chunks: AsyncIterable[byte
         EmptyFileError, FileTooLargeError, StorageFullError: as `take_file`.
     """
     fresh = await store_bytes(caller, name="file", chunks=chunks)
-    superfluous = fresh.blob
-    try:
-        async with database().writing() as session:
-            file = await find_file(session, caller, file_id)
-            require_owner(caller, file)
-            query = select(col(Task.code)).where(col(Task.input_file_id) == file_id)
-            if file.task_id or (await session.execute(query.limit(1))).first():
-                raise ConflictError("A task has the file. Send the new bytes as another file.")
-            before = file.blob
-            for column in ("blob", "size_bytes", "sha256", "type"):
-                setattr(file, column, getattr(fresh, column))
-            _record(session, caller, "file.replaced", file, **_facts_of(file))
-        superfluous = before
-        return file
-    finally:
-        await asyncio.shield(blobs().delete(superfluous))
+    fresh.id = file_id  # of the row that is to name them
+    async with unless_refused(fresh), database().writing() as session:
+        file = await find_file(session, caller, file_id)
+        require_owner(caller, file)
+        query = select(col(Task.code)).where(col(Task.input_file_id) == file_id)
+        if file.task_id or (await session.execute(query.limit(1))).first():
+            raise ConflictError("A task has the file. Send the new bytes as another file.")
+        before = file.blob
+        for column in ("blob", "size_bytes", "sha256", "type"):
+            setattr(file, column, getattr(fresh, column))
+        _record(session, caller, "file.replaced", file, **_facts_of(file))
+    await asyncio.shield(blobs().delete(before))
+    return file
 
 
 async def delete_file(caller: Caller, file_id: str) -> None:

@@ -130,6 +130,8 @@ class Installation:
 
     def task(self, task_id: str) -> dict[str, Any]:
         answer = self.api.get(f"/tasks/{task_id}")
+        if answer.status_code == 503:  # to those who wait, as if it did not answer
+            raise httpx.RemoteProtocolError(answer.text)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

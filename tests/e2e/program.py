@@ -47,11 +47,12 @@ class Program:
 
 
 @contextmanager
-def listening(status_of: Callable[[int], int]) -> Iterator[Program]:
+def listening(status_of: Callable[[int], int], answer: str = "") -> Iterator[Program]:
     """A program that listens.
 
     Args:
         status_of: the status of the answer to the first try of an event, the second ..., from 1.
+        answer: its body.
     """
     program = Program()
 
@@ -64,6 +65,7 @@ def listening(status_of: Callable[[int], int]) -> Iterator[Program]:
             program.heard.append(Said(self.path, headers, body, status))
             self.send_response(status)
             self.end_headers()
+            self.wfile.write(answer.encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the library's
             return

@@ -8,14 +8,22 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from sqlalchemy import select
 
 from api.cli.doctor_prefect import examine_prefect
 from api.cli.servers import deploy
-from flows import engine
+from flows import dispatch, engine, verbs
 from flows.daily_report import daily_report
+from store.access import Caller
+from store.database import database
 from store.errors import InputError
 from store.ids import now
+from store.models import Outbox, Task
+from store.organizations import organization_named
 from store.settings import settings
+from store.states import Actor
+from tests.bad_network import Fault, bad_network
 from tests.e2e.prefect_server_fixture import PREFECT, REPOSITORY, Server, until
 
 pytestmark = pytest.mark.e2e
@@ -200,3 +208,40 @@ def comparable(all_seen: dict[str, Any], name: str) -> dict[str, Any]:
         for slug, _, schedule in one["schedules"]
     ]
     return {**one, "parameter_openapi_schema": schema, "schedules": schedules, "updated": None}
+
+
+async def test_whatever_the_network_loses_of_the_dispatchers_calls_each_task_has_one_run(
+    prefect_server: Server, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each kind of call one is lost after it was carried out, one cut, one refused, one late."""
+    await deploy()
+    monkeypatch.setattr(dispatch, "BATCH", 5)
+    alice = Caller(await organization_named("acme"), Actor("alice@example.com", "tests"))
+    await verbs.install_project(alice, "name: orders\nblocks: [{name: a, type: text}]\n")
+    tasks = [await verbs.submit_process(alice, project="orders", data={}) for _ in range(40)]
+    async with bad_network(prefect_server.port) as network:
+        with temporary_settings({PREFECT_API_URL: network.url}):
+            stop = asyncio.Event()
+            dispatcher = asyncio.create_task(dispatch.run_dispatcher(stop))
+            await until(all_calls_are_made, 120)
+            for task in tasks:
+                await verbs.cancel(alice, task.public_id)
+            await until(all_calls_are_made, 120)
+            stop.set()
+            await dispatcher
+    mine = {"tags": {"all_": [f"org:{alice.organization_id}"]}}
+    runs = await engine.call("POST", "/flow_runs/filter", {"limit": 200, "flow_runs": mine})
+    assert len(runs) == len(tasks)
+    async with database().reading() as session:
+        found = (await session.execute(select(Task))).scalars().all()
+    assert {str(task.flow_run_id): str(task.id) for task in found} == {
+        run["id"]: run["idempotency_key"] for run in runs
+    }
+    assert {run["state"]["type"] for run in runs} == {"CANCELLED"}
+    print(f"{network.faults.total()} faults in {network.calls.total()} calls: {network.calls}")
+    assert all(network.faults[fault] >= 2 for fault in Fault)
+
+
+async def all_calls_are_made() -> bool:
+    async with database().reading() as session:
+        return (await session.execute(select(Outbox).limit(1))).first() is None

@@ -1,15 +1,18 @@
 """The same on PostgreSQL: the store, its races, and a whole Papertray with Prefect on it, too."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from alembic import command
 from sqlalchemy import Column, Connection, MetaData, select
@@ -38,12 +41,23 @@ from tests.canary import (
     write_everywhere,
 )
 from tests.documents import invoice, project, scan
-from tests.e2e.installation import RECOVERY_SECONDS, Installation, patiently, wait_until
-from tests.postgres import away, create_database, running_postgres
+from tests.e2e.installation import (
+    RECOVERY_SECONDS,
+    TURN_SECONDS,
+    Installation,
+    patiently,
+    wait_until,
+)
+from tests.e2e.program import listening
+from tests.postgres import away, create_database, kill_and_start, running_postgres
+from tests.postgres_killer import Killer, killer_in_thread
 from tests.receiver import receiving
 from tests.unit.flows.conftest import PROJECT, bytes_of, make_wait
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(600)]
+
+AWAY_SECONDS = int(os.environ.get("PAPERTRAY_AWAY_SECONDS", "5"))
+"""How long both databases are away at once; `make chaos` has them away for a minute."""
 
 
 @pytest.fixture(scope="module")
@@ -252,9 +266,16 @@ async def make_events(alice: Caller, count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def urls(server: str) -> tuple[str, str]:
-    """Of the databases of an installation, and of its Prefect server."""
-    return create_database(server, "papertray"), create_database(server, "prefect")
+def killer(server: str) -> Iterator[tuple[Killer, str]]:
+    with killer_in_thread(server) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def urls(server: str, killer: tuple[Killer, str]) -> tuple[str, str]:
+    """Of the databases of an installation, and of its Prefect server, by way of a killer."""
+    ours, prefects = create_database(server, "papertray"), create_database(server, "prefect")
+    return ours.replace(server, killer[1]), prefects.replace(server, killer[1])
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +286,7 @@ def papertray(
         tmp_path_factory.mktemp("papertray"),
         PAPERTRAY_DATABASE_URL=urls[0],
         PREFECT_SERVER_DATABASE_CONNECTION_URL=urls[1],
+        PAPERTRAY_ALLOWED_NETWORKS="127.0.0.1/32",
     )
     installation.start()
     yield installation
@@ -288,21 +310,76 @@ def test_papertray_and_prefect_run_on_postgresql(server: str, papertray: Install
     papertray.until(waiting, "in_review")
     reading = papertray.submit(scan(invoice(pages=3)))
     with away(server):
-        for _ in range(10):
+        for _ in range(AWAY_SECONDS):
             answer = papertray.api.get("/tasks")
             assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
             time.sleep(1)
-    body = {"values": {"total": "119.00"}}
-    answer = patiently(
-        lambda: papertray.api.post(f"/tasks/{waiting}/complete", json=body),
-        until=lambda answer: answer.is_success,
-    )
+    put_right(papertray, waiting)
     for task in (waiting, reading):
-        papertray.until(task, "completed", "failed", seconds=RECOVERY_SECONDS)
-        assert papertray.task(task)["state"] == "completed"
-        assert papertray.events(task).count("task.completed") == 1
+        ends_right(papertray, task)
     assert not (papertray.home / "papertray.db").exists()
     assert not (papertray.home / "prefect" / "prefect.db").exists()
+
+
+def is_read(papertray: Installation, task: str) -> bool:
+    with suppress(httpx.TransportError):
+        return papertray.task(task)["progress"]["step"] == "read"
+    return False
+
+
+def put_right(papertray: Installation, task: str) -> None:
+    """Decide what waits for a person, as one who asks again where no answer came."""
+    answer = patiently(
+        lambda: papertray.api.post(f"/tasks/{task}/complete", json={"values": {"total": "119.00"}}),
+        until=lambda answer: answer.status_code != 503,
+    )
+    assert answer.status_code in {200, 409}, answer.text
+
+
+def ends_right(papertray: Installation, task: str) -> None:
+    """Completed once, its files there once, its run ended with the same word."""
+    papertray.until(task, "completed", "failed", seconds=RECOVERY_SECONDS)
+    assert papertray.task(task)["state"] == "completed"
+    assert papertray.events(task).count("task.completed") == 1
+    outputs = papertray.api.get(f"/tasks/{task}/outputs").json()["data"]
+    assert sorted(one["name"] for one in outputs) == ["data.csv", "data.json", "searchable.pdf"]
+    papertray.until_run(task, "Completed", seconds=RECOVERY_SECONDS)
+
+
+def test_both_databases_are_killed_at_each_step_of_one_life(
+    papertray: Installation, server: str, killer: tuple[Killer, str]
+) -> None:
+    papertray.install(project())
+
+    @contextmanager
+    def killed_before(statement: str) -> Iterator[None]:
+        """Both databases, as the first statement with these words comes; what causes it, inside."""
+        killing, _ = killer
+        killing.kill_before(statement)
+        yield
+        wait_until(lambda: killing.kills == 1, TURN_SECONDS, lambda: f"never said: {statement}")
+
+    with listening(lambda _: 200) as program:
+        webhook = {"url": program.url("/all"), "events": ["task.completed"]}
+        assert papertray.api.post("/webhooks", json=webhook).status_code == 201
+        with killed_before("INSERT INTO flow_run ("):  # taken in, before Prefect has its run
+            task = papertray.submit(scan(invoice(pages=2, total="120.00")))
+        wait_until(lambda: is_read(papertray, task), TURN_SECONDS, lambda: "it is never read")
+        kill_and_start(server)
+        with killed_before("INSERT INTO flow_run_input"):  # paused, before the schema of its form
+            pass
+        papertray.until(task, "in_review", seconds=RECOVERY_SECONDS)
+        with killed_before("UPDATE outbox SET available_at"):  # decided, before it is resumed
+            put_right(papertray, task)
+        with killed_before("INSERT INTO file "):  # its files made, before their rows
+            pass
+        with killed_before("tried_at="):  # its webhook sent, before that is noted
+            pass
+        began = time.monotonic()
+        ends_right(papertray, task)
+        wait_until(lambda: bool(program.taken("/all")), RECOVERY_SECONDS, lambda: "no webhook")
+        print(f"killed at 6 steps of one life; right {time.monotonic() - began:.0f} s after")
+        assert len({said.id for said in program.heard}) == 1
 
 
 def test_what_is_erased_is_in_no_row_of_any_table(

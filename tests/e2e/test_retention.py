@@ -19,6 +19,7 @@ from tests.canary import (
 )
 from tests.documents import invoice, project, scan
 from tests.e2e.installation import Installation, wait_until
+from tests.e2e.program import listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -27,7 +28,9 @@ FORGOTTEN_SECONDS = 90
 
 @pytest.fixture(scope="module")
 def papertray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("papertray"))
+    installation = Installation(
+        tmp_path_factory.mktemp("papertray"), PAPERTRAY_ALLOWED_NETWORKS="127.0.0.1/32"
+    )
     installation.start()
     installation.install(project("final", "retention: {data: final}\n"))
     installation.install(project("short", "retention: {data: final, record: 1s}\n"))
@@ -47,6 +50,16 @@ def record_of(papertray: Installation, task: str) -> dict[str, Any]:
 
 def test_a_final_state_leaves_a_record_and_nothing_else(papertray: Installation) -> None:
     canary = f"{CANARY}A"
+    with listening(lambda _: 200, answer=f"We have {canary}.") as program:
+        body = {"url": program.url("/all"), "events": ["task.in_review", "task.completed"]}
+        webhook = papertray.api.post("/webhooks", json=body).json()["id"]
+        leaves_a_record(papertray, canary)
+        deliveries = papertray.api.get(f"/webhooks/{webhook}/deliveries").json()["data"]
+        assert {one["status"] for one in deliveries} == {"delivered"}
+    assert papertray.api.delete(f"/webhooks/{webhook}").status_code == 204
+
+
+def leaves_a_record(papertray: Installation, canary: str) -> None:
     straight = submit(papertray, canary, "final", paper(canary, total="119.00"))
     by_api, in_prefect = (submit(papertray, canary, "final") for _ in range(2))
     for task in (by_api, in_prefect):

@@ -17,8 +17,8 @@ from flows.engine import Outcome
 from flows.heartbeat import dead_workers, living_workers
 from store.database import database
 from store.errors import PrefectUnreachableError
+from tests.bad_network import Fault, bad_network
 from tests.conftest import forget_process_state
-from tests.e2e.bad_network import Fault, bad_network
 from tests.e2e.prefect_server_fixture import (
     Server,
     ToyRun,

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 
@@ -33,6 +33,9 @@ class BadNetwork:
     def __init__(self, port: int):
         self._server_port = port
         self.port = 0
+        self.at: Mapping[int, Fault] = AT
+        self.always: Fault | bytes | None = None
+        """What happens to every call, or what is answered to it in place of the server."""
         self.calls: Counter[str] = Counter()
         self.faults: Counter[Fault] = Counter()
 
@@ -53,9 +56,18 @@ class BadNetwork:
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if b"100-continue" in head.lower():
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            head = re.sub(rb"(?i)expect: [^\r]*\r\n", b"", head)
         body = await reader.readexactly(int(length[1])) if length else b""
         fault = self._fault_of(head)
         if fault is Fault.REFUSED:
+            return
+        if isinstance(fault, bytes):
+            # What answers HEAD has no body.
+            writer.write(
+                fault.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head[:4] == b"HEAD" else fault
+            )
             return
         # One call a connection: where the answer ends, its connection does.
         head = re.sub(rb"(?i)connection: [^\r]*", b"connection: close", head)
@@ -70,12 +82,12 @@ class BadNetwork:
         writer.write(answer)
         await writer.drain()
 
-    def _fault_of(self, head: bytes) -> Fault | None:
+    def _fault_of(self, head: bytes) -> Fault | bytes | None:
         line = head.split(b" HTTP/", 1)[0].decode()
         kind = re.sub(r"[0-9a-f-]{36}|\?.*", "*", line)
         self.calls[kind] += 1
-        fault = AT.get(self.calls[kind])
-        if fault is not None:
+        fault = self.always or self.at.get(self.calls[kind])
+        if isinstance(fault, Fault):
             self.faults[fault] += 1
         return fault
 
