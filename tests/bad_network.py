@@ -70,7 +70,7 @@ class BadNetwork:
             )
             return
         # One call a connection: where the answer ends, its connection does.
-        head = re.sub(rb"(?i)connection: [^\r]*", b"connection: close", head)
+        head = re.sub(rb"(?i)connection: [^\r]*\r\n", b"", head)[:-2] + b"connection: close\r\n\r\n"
         up, down = await asyncio.open_connection("127.0.0.1", self._server_port)
         async with closed(down):
             down.write(head + body)

@@ -67,6 +67,8 @@ class Receiver:
                     break
                 writer.write(said)
                 await writer.drain()
+                if headers.get("connection") == "close":
+                    break
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the sender went away, or the test is over
         finally:

@@ -1,6 +1,7 @@
 """What receivers do, and what the sender makes of it. The receivers are real, on loopback."""
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from sqlmodel import col
 
 from flows import deliver_webhooks, webhooks
 from flows.deliver_webhooks import (
+    ANSWER_SECONDS,
     LONGEST_REST,
     MOST_IN_A_LANE,
     Backoff,
@@ -32,6 +34,7 @@ from store.lifecycle import advance
 from store.models import Activity, Delivery, DeliveryOutcome, Task, Webhook
 from store.settings import settings
 from store.states import Event
+from tests.bad_network import LATE_SECONDS, Fault, bad_network
 from tests.receiver import Heard, Receiver, answer, receiving
 
 SOON = Backoff(first_seconds=0.05, longest_seconds=0.2)
@@ -51,10 +54,12 @@ async def http(home: object) -> AsyncIterator[PublicHttp]:
 
 
 @asynccontextmanager
-async def sending(http: PublicHttp, backoff: Backoff = SOON) -> AsyncIterator[Deliverer]:
+async def sending(
+    http: PublicHttp, backoff: Backoff = SOON, answer_seconds: float = ANSWER_SECONDS
+) -> AsyncIterator[Deliverer]:
     """A sender that runs, as the API runs it."""
     stop = asyncio.Event()
-    sender = Deliverer(http, backoff=backoff)
+    sender = Deliverer(http, backoff=backoff, answer_seconds=answer_seconds)
     running = asyncio.create_task(sender.run(stop))
     try:
         yield sender
@@ -133,6 +138,32 @@ async def test_of_a_thousand_events_none_is_lost_on_a_receiver_that_fails_half_o
     for heard in receiver.heard:
         assert verifying.verify(heard.body, heard.headers)["id"] == heard.id
     assert sum(one.attempts for one in sent) == len(receiver.heard)
+
+
+async def test_whatever_the_network_to_receivers_loses_all_is_heard_and_twice_only_under_one_id(
+    alice: Caller, queued: Task, http: PublicHttp
+):
+    """Half of all requests is lost after it was heard, cut in its answer, refused, or late."""
+    async with receiving() as receiver, bad_network(receiver.port) as network:
+        network.at = dict(zip(range(1, 200, 2), itertools.cycle(Fault), strict=False))
+        url = f"http://127.0.0.1:{network.port}/hook"
+        await webhooks.create_webhook(alice, url=url, event_types=["task.completed"])
+        async with database().writing() as session:
+            task = await session.get_one(Task, queued.id)
+            task.callback_url = url
+        async with database().writing() as session:
+            task = await advance(session, task, Event.START, alice.actor)
+            await advance(session, task, Event.FINISH, alice.actor)
+        await happen(alice, 60)
+        async with sending(http, answer_seconds=LATE_SECONDS / 4):
+            sent = await until_all(DeliveryOutcome.DELIVERED)
+    assert len(sent) == 62
+    heard = Counter((one.id, one.body) for one in receiver.heard)
+    # The end of the task is told twice: by the webhook with a sequence, by the callback without.
+    assert len(heard) == 62
+    assert len({one.id for one in receiver.heard}) == 61
+    print(f"{network.faults.total()} faults, {heard.total() - 62} heard again")
+    assert all(network.faults[fault] >= 10 for fault in Fault)
 
 
 async def test_two_senders_share_the_work_and_send_nothing_twice(alice: Caller, http: PublicHttp):
