@@ -34,6 +34,7 @@ class BadNetwork:
         self._server_port = port
         self.port = 0
         self.at: Mapping[int, Fault] = AT
+        self.late_seconds = LATE_SECONDS
         self.always: Fault | bytes | None = None
         """What happens to every call, or what is answered to it in place of the server."""
         self.calls: Counter[str] = Counter()
@@ -76,7 +77,7 @@ class BadNetwork:
             down.write(head + body)
             answer = await up.read()
         if fault is Fault.LATE:
-            await asyncio.sleep(LATE_SECONDS)
+            await asyncio.sleep(self.late_seconds)
         elif fault is not None:
             answer = answer[: len(answer) // 2] if fault is Fault.CUT else b""
         writer.write(answer)
