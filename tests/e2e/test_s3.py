@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -184,9 +185,9 @@ async def test_whatever_a_bucket_refuses_is_told_as_of_a_disk_and_over_when_it_i
         for call in calls.values():
             await patiently(call)
         assert await patiently(lambda: copied(storage, "files/new")) == CONTENT
-        for missing in (storage.read, lambda key: copied(storage, key)):
+        for read in (storage.read, partial(copied, storage)):
             with pytest.raises(NotFoundError):
-                await patiently(lambda missing=missing: missing("files/never"))
+                await patiently(partial(read, "files/never"))
     print(f"{refused} calls were refused, of {len(calls)} kinds by {len(FAULTS)} faults")
 
 
