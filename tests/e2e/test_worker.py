@@ -176,8 +176,10 @@ async def test_runs_of_a_killed_worker_are_taken_over(
     parked = await toys.submit("reviewed", 2)
     for run in parked:
         await run.reaches("Suspended")
+    await first.kill()
+    first = await start_worker(review_attended_seconds=600)  # it dies before it parks anything
     paused = await toys.submit("reviewed", 3)
-    running = await toys.submit("slow", 2, seconds=1.5)
+    running = await toys.submit("slow", 2, seconds=6)
     for run in paused:
         await run.reaches("Paused")
     for run in running:
