@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from operations.tools.niceness import stand_back
 from store.errors import UnavailableError
+from store.niceness import stand_back
 
 START_SECONDS = 180.0
 """How long a child may take to answer for the first time, on a slow and busy machine."""

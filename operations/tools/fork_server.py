@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from operations import tools
 from operations.tools.job import STATUS, do_job
-from operations.tools.niceness import stand_back
+from store.niceness import stand_back
 
 NICENESS = 3
 """By how much the work on files stands back behind servers and workers of the same machine."""
