@@ -1,8 +1,9 @@
 """How fast tasks are taken in: beside Prefect's own way, and with Prefect's server stopped.
 
-`python benchmarks/intake.py` sends 500 documents with 8 clients to a real Papertray, and creates
-500 flow runs in its Prefect server the same way; then it freezes the Prefect server (SIGSTOP),
-sends 500 more, lets it go on and waits until every task is done.
+`python benchmarks/intake.py` sends 500 documents to a real Papertray, so many a second, and then
+with 1, 4 and 8 clients of which each sends the next when it has its answer, while the worker works
+on what came before. It creates 500 flow runs in its Prefect server with 8 clients; then it freezes
+the Prefect server (SIGSTOP), sends 500 more, lets it go on and waits until every task is done.
 """
 
 import asyncio
@@ -20,24 +21,56 @@ from tests.documents import invoice, project
 from tests.e2e.installation import Installation
 
 COUNT = 500
-CLIENTS = 8
+RATES = (25, 50, 75)
+"""Documents a second, when they come by themselves."""
+CLIENTS = (1, 4, 8)
 DONE_SECONDS = 1500
 
 
-async def timed(call: Callable[[int], Awaitable[httpx.Response]]) -> tuple[list[float], list[int]]:
-    """Seconds and status of COUNT calls made by CLIENTS clients."""
-    numbers = iter(range(COUNT))
+Call = Callable[[int], Awaitable[httpx.Response]]
+Drive = Callable[[Callable[[int], Awaitable[None]]], Awaitable[None]]
+
+
+def at_rate(each_second: int) -> Drive:
+    """COUNT calls, one when its time has come, however many are under way."""
+
+    async def drive(call: Callable[[int], Awaitable[None]]) -> None:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as under_way:
+            for number in range(COUNT):
+                await asyncio.sleep(began + number / each_second - time.perf_counter())
+                under_way.create_task(call(number))
+
+    return drive
+
+
+def by_clients(clients: int) -> Drive:
+    """COUNT calls by so many, each of which makes the next when it has its answer."""
+
+    async def drive(call: Callable[[int], Awaitable[None]]) -> None:
+        numbers = iter(range(COUNT))
+
+        async def client() -> None:
+            for number in numbers:
+                await call(number)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+
+    return drive
+
+
+async def timed(call: Call, drive: Drive) -> tuple[list[float], list[int]]:
+    """Seconds and status of COUNT calls."""
     seconds: list[float] = []
     statuses: list[int] = []
 
-    async def client() -> None:
-        for number in numbers:
-            began = time.perf_counter()
-            answer = await call(number)
-            seconds.append(time.perf_counter() - began)
-            statuses.append(answer.status_code)
+    async def one(number: int) -> None:
+        began = time.perf_counter()
+        answer = await call(number)
+        seconds.append(time.perf_counter() - began)
+        statuses.append(answer.status_code)
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await drive(one)
     return seconds, statuses
 
 
@@ -53,7 +86,9 @@ def show(name: str, seconds: list[float], statuses: list[int], wanted: int) -> f
     return p95
 
 
-async def send(papertray: Installation, content: bytes) -> tuple[list[float], list[int]]:
+async def send(
+    papertray: Installation, content: bytes, drive: Drive
+) -> tuple[list[float], list[int]]:
     """POST /v1/tasks, each with its file."""
     async with httpx.AsyncClient(
         base_url=papertray.api.base_url, headers=papertray.api.headers, timeout=60
@@ -63,7 +98,8 @@ async def send(papertray: Installation, content: bytes) -> tuple[list[float], li
                 "/tasks",
                 files={"file": (f"{number}.pdf", content)},
                 data={"project": "bills"},
-            )
+            ),
+            drive,
         )
 
 
@@ -75,7 +111,8 @@ async def create_runs(papertray: Installation) -> tuple[list[float], list[int]]:
         return await timed(
             lambda _: client.post(
                 f"/deployments/{found['id']}/create_flow_run", json={"state": later}
-            )
+            ),
+            by_clients(CLIENTS[-1]),
         )
 
 
@@ -103,14 +140,19 @@ def main() -> None:
         papertray.start()
         try:
             papertray.install(project())
-            ours = show("POST /v1/tasks", *asyncio.run(send(papertray, content)), 202)
+            drives = {f"{rate} a second": at_rate(rate) for rate in RATES}
+            drives |= {f"{clients} clients": by_clients(clients) for clients in CLIENTS}
+            ours = 0.0
+            for how, drive in drives.items():
+                sent = asyncio.run(send(papertray, content, drive))
+                ours = show(f"POST /v1/tasks, {how}", *sent, 202)
             until_none_is_left(papertray)
             theirs = show("Prefect: create_flow_run", *asyncio.run(create_runs(papertray)), 201)
             print(f"{'ratio of the p95, Prefect / Papertray':42} {theirs / ours:11.1f}")
             group = papertray.pid("prefect")
             os.killpg(group, signal.SIGSTOP)
             try:
-                sent = asyncio.run(send(papertray, content))
+                sent = asyncio.run(send(papertray, content, by_clients(CLIENTS[-1])))
             finally:
                 os.killpg(group, signal.SIGCONT)
             show("POST /v1/tasks, Prefect stopped", *sent, 202)
