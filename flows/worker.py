@@ -12,33 +12,23 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import anyio
 import httpx
 from anyio.abc import TaskStatus
-from prefect import Flow
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.concurrency.context import ConcurrencyContext
-from prefect.concurrency.v1.context import ConcurrencyContext as ConcurrencyContextV1
-from prefect.context import AsyncClientContext, FlowRunContext
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import AsyncClientContext
 from prefect.exceptions import Abort, Pause
-from prefect.flow_engine import AsyncFlowRunEngine
-from prefect.flows import load_flow_from_entrypoint
-from prefect.logging.loggers import flow_run_logger, patch_print
-from prefect.results import ResultStore, should_persist_result
 from prefect.settings import PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED, temporary_settings
 from prefect.states import Cancelled, Cancelling, Failed
-from prefect.utilities.callables import get_call_parameters, parameters_to_args_kwargs
-from prefect.utilities.engine import propose_state, should_log_prints
+from prefect.utilities.engine import propose_state
 from prefect.workers.base import (
     BaseJobConfiguration,
     BaseVariables,
@@ -50,6 +40,7 @@ from flows import engine
 from flows.engine import Run
 from flows.heartbeat import beating, this_worker
 from flows.review import SEAT, Seat
+from flows.run_engine import Flows, RunEngine
 from store.database import migrate
 from store.errors import NotFoundError, PapertrayError
 from store.ids import now
@@ -81,9 +72,6 @@ LOST_BEATS: Final = 6
 LEFT_SECONDS: Final = 15.0
 """How long a run that has parked itself is looked after."""
 
-FLOW_FRESH_SECONDS: Final = 60.0
-"""How long a deployment that was read counts as unchanged."""
-
 
 class Why(Enum):
     """Why an execution is ended from outside."""
@@ -96,16 +84,6 @@ class Why(Enum):
     """The run is not ours any more: ended, suspended, scheduled anew or taken over."""
 
 
-@dataclass
-class Loaded:
-    """A flow, ready to run."""
-
-    flow: Flow[..., Any]
-    results: ResultStore
-    entrypoint: str
-    read_at: float
-
-
 @dataclass(eq=False)
 class Held:
     """A run that this worker has."""
@@ -115,7 +93,7 @@ class Held:
     """When it was claimed, by the clock of the loop: what was asked before is of the past."""
     seat: Seat
     task: asyncio.Task[None] | None = None
-    engine: "RunEngine | None" = None
+    engine: RunEngine | None = None
     why: Why | None = None
     is_over: bool = field(default=False)
     """Prefect was seen to have ended the run; seen again, it is dropped."""
@@ -130,92 +108,6 @@ class Held:
         if self.why is None and self.task is not None:
             self.why = why
             self.task.cancel()
-
-
-class RunEngine(AsyncFlowRunEngine[Any, Any]):
-    """Prefect's engine for one run, without what it does for a process of its own.
-
-    Left out: the thread, websocket and client of each run that watch for its suspension, the
-    thread for its heartbeats, two calls that read and write what is known, the signal handler
-    (the signals of this process belong to the worker). Two calls remain: Running, and the end.
-    """
-
-    held_by: str = ""
-    results: ResultStore | None = None
-
-    @property
-    def heartbeat_seconds(self) -> int | None:
-        """None: the worker's one heartbeat stands for all its runs."""
-        return None
-
-    @contextmanager
-    def setup_flow_run_suspension_request(self) -> Iterator[Any]:
-        """Watch nothing: the worker is told of a suspension and drops the run."""
-        yield self._get_flow_run_suspension_request()
-
-    async def set_state(self, state: State[Any], force: bool = False) -> State[Any]:  # noqa: FBT001, FBT002  # Prefect's signature
-        """Set a state; a running one names the worker."""
-        if state.is_running() and not state.message:
-            state.message = self.held_by
-        reached = await super().set_state(state, force)
-        run = self.flow_run
-        if reached.is_running() and run is not None:
-            # As the server counts: a run that was resumed is in the same try.
-            if not (run.empirical_policy.resuming and run.run_count):
-                run.run_count += 1
-            run.start_time = run.start_time or cast(Any, reached.timestamp)
-        return reached
-
-    @asynccontextmanager
-    async def initialize_run(self) -> AsyncIterator["RunEngine"]:
-        """Take the worker's client; the run is there, and its outcome is the worker's matter."""
-        assert self.flow_run is not None  # noqa: S101  # made with it
-        async with engine.connected() as client:
-            self._client = client
-            self._is_started = True
-            self.logger = cast(Any, flow_run_logger(flow_run=self.flow_run, flow=self.flow))
-            try:
-                yield self
-            except (Abort, Pause) as signaled:
-                self.flow_run.state = getattr(signaled, "state", None) or self.flow_run.state
-                raise
-            finally:
-                self.logger.info("Finished in state %s", self.state)
-                self._is_started = False
-                self._client = None
-
-    @asynccontextmanager
-    async def setup_run_context(self, client: PrefectClient | None = None) -> AsyncIterator[None]:
-        """Make what tasks and `prefect.runtime` look for, from what the worker knows."""
-        assert self.flow_run is not None  # noqa: S101  # made with it
-        assert self.results is not None  # noqa: S101  # set by the worker
-        log_prints = should_log_prints(self.flow)
-        async with AsyncExitStack() as stack:
-            if log_prints:
-                stack.enter_context(patch_print())
-            stack.enter_context(
-                FlowRunContext(
-                    flow=self.flow,
-                    log_prints=log_prints,
-                    flow_run=self.flow_run,
-                    parameters=self.parameters,
-                    client=client or self.client,
-                    result_store=self.results,
-                    task_runner=stack.enter_context(self.flow.task_runner.duplicate()),
-                    persist_result=(
-                        should_persist_result()
-                        if self.flow.persist_result is None
-                        else self.flow.persist_result
-                    ),
-                    flow_run_suspension_request=self._get_flow_run_suspension_request(),
-                )
-            )
-            stack.enter_context(ConcurrencyContextV1())
-            stack.enter_context(ConcurrencyContext())
-            self.logger.info(
-                "Beginning flow run %r for flow %r", self.flow_run.name, self.flow.name
-            )
-            yield
 
 
 class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorkerResult]):
@@ -237,7 +129,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         super().__init__(work_pool_name, *args, limit=None, **kwargs)
         self._places = limit or settings().worker_limit
         self._held: dict[UUID, Held] = {}
-        self._flows: dict[UUID, Loaded] = {}
+        self._flows = Flows()
         self._services: list[asyncio.Task[None]] = []
         self._stack = AsyncExitStack()
         self._main: asyncio.Task[Any] | None = None
@@ -491,9 +383,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         SEAT.set(held.seat)
         run = held.flow_run
         try:
-            loaded = await self._load(run)
-            args, kwargs = parameters_to_args_kwargs(loaded.flow.fn, run.parameters)
-            parameters = get_call_parameters(loaded.flow.fn, args, kwargs)
+            held.engine = await self._flows.engine_of(run, engine.held_by(this_worker().id))
         except PapertrayError:
             raise
         except Exception as error:  # whatever an import or a signature raises ends this run only
@@ -501,13 +391,6 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             message = f"The run could not be begun: {type(error).__name__}: {error}"
             await propose_state(self.client, Failed(message=message), flow_run_id=run.id)
             return
-        held.engine = RunEngine(flow=loaded.flow, flow_run=run, parameters=parameters)
-        held.engine.held_by = engine.held_by(this_worker().id)
-        held.engine.results = loaded.results.model_copy(
-            update={
-                "cache": ResultStore.model_fields["cache"].get_default(call_default_factory=True)
-            }
-        )
         async with held.engine.start():
             while held.engine.is_running():
                 async with held.engine.run_context():
@@ -515,33 +398,11 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         if held.engine.state.is_cancelling():
             await engine.finish_cancelling(run.id)
 
-    async def _load(self, run: FlowRun) -> Loaded:
-        if run.deployment_id is None:
-            raise ValueError("the run has no deployment")
-        known = self._flows.get(run.deployment_id)
-        at = asyncio.get_running_loop().time()
-        if known and at - known.read_at < FLOW_FRESH_SECONDS:
-            return known
-        deployment = await engine.call("GET", f"/deployments/{run.deployment_id}")
-        entrypoint = _entrypoint(deployment)
-        if known and known.entrypoint == entrypoint:
-            known.read_at = at
-            return known
-        flow = await asyncio.to_thread(
-            load_flow_from_entrypoint, entrypoint, use_placeholder_flow=False
-        )
-        if not flow.isasync or flow.isgenerator:
-            raise TypeError("this worker executes `async def` flows only; use a process pool")
-        results = await ResultStore().aupdate_for_flow(flow)
-        loaded = Loaded(flow=flow, results=results, entrypoint=entrypoint, read_at=at)
-        self._flows[run.deployment_id] = loaded
-        return loaded
-
     async def _end_dropped(self, held: Held, canceled: asyncio.CancelledError) -> None:
         try:
             if held.why is Why.CANCELED:
                 if held.engine is not None:
-                    await self._hooks_of_cancellation(held.engine)
+                    await held.engine.call_hooks(Cancelling())
                 await propose_state(self.client, Cancelled(), flow_run_id=held.id, force=True)
             elif held.why is Why.STOPPING:
                 async with self._turn:
@@ -551,9 +412,6 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         except (PapertrayError, httpx.HTTPError, Abort, Pause) as error:
             self._logger.warning("run %s: %s", held.id, type(error).__name__)
             self._unreported.add(held.id)
-
-    async def _hooks_of_cancellation(self, run_engine: RunEngine) -> None:
-        await run_engine.call_hooks(Cancelling())
 
     async def _report_crash(self, held: Held, error: BaseException) -> None:
         self._logger.error("run %s crashed: %s", held.id, type(error).__name__)
@@ -713,14 +571,3 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         for run in (await engine.read_runs(left)).values() if left else ():
             if run.type == "RUNNING" and run.worker_id is None and run.id not in self._held:
                 await engine.reschedule(run.id)
-
-
-def _entrypoint(deployment: dict[str, Any]) -> str:
-    """Where the flow is; a file is found by its folder, nothing is pulled or changed to."""
-    entrypoint: str = deployment["entrypoint"]
-    folder: str = deployment.get("path") or "."
-    for step in deployment.get("pull_steps") or []:
-        if "prefect.deployments.steps.set_working_directory" not in step:
-            raise ValueError("this worker pulls no code; use a process pool")
-        folder = step["prefect.deployments.steps.set_working_directory"]["directory"]
-    return entrypoint if ":" not in entrypoint else str(Path(folder) / entrypoint)

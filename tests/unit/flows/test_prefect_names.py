@@ -16,7 +16,8 @@ from prefect.flow_engine import AsyncFlowRunEngine, BaseFlowRunEngine
 from prefect.input import run_input
 from prefect.workers.base import BaseWorker
 
-from flows.worker import PapertrayWorker, RunEngine
+from flows.run_engine import RunEngine
+from flows.worker import PapertrayWorker
 
 # What we replace or rely on line by line, and the beginning of the SHA-256 of its source.
 KNOWN_SOURCE = {
