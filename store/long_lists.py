@@ -39,7 +39,7 @@ def start_of(day: int) -> datetime:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Days:
     """Some days of a list, one after the other."""
 
     begin: datetime
@@ -63,14 +63,14 @@ class Tally:
         """Of rows of which it is not known when they came."""
         return cls(Counter({0: count}), _ALL_TIME)
 
-    def stretch(self, offset: int, length: int, *, newest_first: bool) -> Stretch:
+    def days(self, offset: int, length: int, *, newest_first: bool) -> Days:
         """Where a page is, which has at least one row and ends with the list at the latest."""
         numbers = sorted((one for one in self.rows if self.rows[one]), reverse=newest_first)
         ends = list(accumulate(self.rows[one] for one in numbers))
         first, last = bisect_right(ends, offset), bisect_left(ends, offset + length)
         passed = ends[first - 1] if first else 0
         earliest, latest = sorted((numbers[first], numbers[last]))
-        return Stretch(
+        return Days(
             begin=_BEGIN + earliest * self.span,
             end=_BEGIN + (latest + 1) * self.span,
             rows=ends[last] - passed,
@@ -146,8 +146,8 @@ async def page_of(
     length = min(limit, count - offset)
     if length <= 0:
         return ListPage(count, [])
-    where = tally.stretch(offset, length, newest_first=newest_first)
-    # In the second half of its stretch a page is counted from the end.
+    where = tally.days(offset, length, newest_first=newest_first)
+    # In the second half of its days a page is counted from the end.
     is_from_end = where.before > where.rows // 2
     skipped = where.rows - where.before - length if is_from_end else where.before
     falls = newest_first != is_from_end

@@ -12,7 +12,7 @@ DAYS = st.dictionaries(st.integers(0, 40), st.integers(0, 5), min_size=1)
 
 
 @given(DAYS, st.data(), st.booleans())
-def test_a_stretch_has_the_days_of_the_page_and_no_others(
+def test_those_days_are_read_that_the_page_has_and_no_others(
     days: dict[int, int], data: st.DataObject, newest_first: bool
 ) -> None:
     rows = [day for day in sorted(days, reverse=newest_first) for _ in range(days[day])]
@@ -21,7 +21,7 @@ def test_a_stretch_has_the_days_of_the_page_and_no_others(
     offset = data.draw(st.integers(0, len(rows) - 1))
     length = data.draw(st.integers(1, len(rows) - offset))
     page = rows[offset : offset + length]
-    found = Tally(Counter(days)).stretch(offset, length, newest_first=newest_first)
+    found = Tally(Counter(days)).days(offset, length, newest_first=newest_first)
     assert (day_of(found.begin), day_of(found.end)) == (min(page), max(page) + 1)
     within = [day for day in rows if min(page) <= day <= max(page)]
     assert found.rows == len(within)
