@@ -26,7 +26,7 @@ from flows.public_http import (
 )
 from flows.webhooks import events_of, headers_of, secrets_of
 from flows.wordings import body_for
-from store.activity import record
+from store.activity import FILE_EVENTS, record
 from store.database import TROUBLE, database
 from store.ids import now
 from store.models import Delivery, DeliveryOutcome, Webhook
@@ -116,6 +116,7 @@ class Job:
     url: str
     event_id: str
     body: str
+    keeps_answer: bool
     secrets: Sequence[str] = field(repr=False)
 
 
@@ -340,6 +341,7 @@ class Deliverer:
                     url=webhook.url if webhook else row.url or "",
                     event_id=f"event_{event.code}",
                     body=await body_for(session, webhook, event, row.sequence),
+                    keeps_answer=event.type not in FILE_EVENTS,
                     secrets=secrets_of(webhook, now()) if webhook else (),
                 )
             )
@@ -428,7 +430,7 @@ class Deliverer:
                 tried_at=answer.at,
                 status=answer.status,
                 error=answer.error,
-                answer=answer.text,
+                answer=answer.text if job.keeps_answer else "",
                 duration_seconds=answer.seconds,
             )
         )

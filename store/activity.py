@@ -37,6 +37,10 @@ EVENT_TYPES: Final = (
 )
 """What programs are told of. The history of a task has more: who saved what, each step."""
 
+FILE_EVENTS: Final = frozenset({"file.created", "file.deleted"})
+"""What a receiver answers to these is not kept: files go without a task, and what is said of their
+end is said after it, so that nothing would take it out of the log."""
+
 ALL_TYPES: Final = "*"
 """What a webhook that is told of everything has instead of types."""
 

@@ -273,7 +273,7 @@ class Attempt(Shape):
     error: str
     """Why it failed; empty when it did not."""
     answer: str
-    """How the body of the answer began, 200 characters at most."""
+    """How the body of the answer began, 200 characters at most; of events of files, nothing."""
     seconds: float | None
     """How long it took."""
 

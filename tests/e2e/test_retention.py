@@ -51,7 +51,8 @@ def record_of(papertray: Installation, task: str) -> dict[str, Any]:
 def test_a_final_state_leaves_a_record_and_nothing_else(papertray: Installation) -> None:
     canary = f"{CANARY}A"
     with listening(lambda _: 200, answer=f"We have {canary}.") as program:
-        body = {"url": program.url("/all"), "events": ["task.in_review", "task.completed"]}
+        events = ["file.created", "task.in_review", "task.completed"]
+        body = {"url": program.url("/all"), "events": events}
         webhook = papertray.api.post("/webhooks", json=body).json()["id"]
         leaves_a_record(papertray, canary)
         deliveries = papertray.api.get(f"/webhooks/{webhook}/deliveries").json()["data"]

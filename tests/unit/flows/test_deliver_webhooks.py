@@ -329,6 +329,19 @@ async def test_the_status_counts_and_no_body_is_waited_for_or_kept(
     assert written < 100_000_000
 
 
+async def test_what_is_said_of_a_file_is_not_kept(alice: Caller, http: PublicHttp):
+    """Nothing would take it out of the log when the file goes."""
+    async with receiving(lambda _: answer(500, "We have CANARY.")) as receiver:
+        await webhooks.create_webhook(alice, url=receiver.url())
+        for kind in ("file.created", "file.deleted", "task.completed"):
+            await happen(alice, 1, kind)
+        await Deliverer(http, backoff=LATER).deliver_due()
+    created, deleted, completed = await rows()
+    assert (created.status, created.answer, created.error) == (500, "", completed.error)
+    assert (deleted.status, deleted.answer) == (500, "")
+    assert completed.answer == "We have CANARY."
+
+
 # What an answer means
 
 
