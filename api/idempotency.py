@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -20,7 +21,7 @@ from api import problems
 from api.bodies import Upload, headers_of_file, media_type, parts_of, read_file
 from api.error_shapes import JSON, shape_of
 from store.access import Caller
-from store.database import database
+from store.database import TROUBLE, database
 from store.errors import InputError, KeyReusedError, RequestUnderWayError
 from store.ids import now
 from store.models import IdempotencyRecord
@@ -32,6 +33,9 @@ REPLAYED: Final = "Idempotent-Replayed"
 KEPT: Final = timedelta(hours=24)
 ABANDONED: Final = timedelta(seconds=60)
 """After this a request without an answer is one whose server died; the next one is done."""
+
+SETTLE_SECONDS: Final = 1.0
+"""How often a database that is away is asked, for so long, whether it made a commit."""
 
 MAX_KEY_CHARACTERS: Final = 255
 
@@ -67,7 +71,12 @@ async def once(request: Request, answer: Answering) -> Response:
         key=key,
         request_sha256=await _digest(request),
     )
-    earlier = await _reserve(record)
+    try:
+        earlier = await _reserve(record)
+    except BaseException as error:
+        if database().is_in_doubt_after(error):
+            await asyncio.shield(_give_back(record))
+        raise
     if earlier is not None:
         return _replay(request, earlier, record)
     try:
@@ -77,9 +86,9 @@ async def once(request: Request, answer: Answering) -> Response:
                 await _keep(record, response.status_code, _sealed(request, response))
     except _UndoneError as undone:
         response = undone.response
-        await _forget(record)
+        await _give_back(record)
     except BaseException:
-        await asyncio.shield(_forget(record))
+        await asyncio.shield(_give_back(record))
         raise
     if response.status_code in _NOT_KEPT:
         await _forget(record)
@@ -232,8 +241,35 @@ async def _keep(record: IdempotencyRecord, status: int, body: str) -> None:
         raise RequestUnderWayError
 
 
+_settling: set[asyncio.Task[None]] = set()
+"""The loop itself holds them weakly."""
+
+
+async def _give_back(record: IdempotencyRecord) -> None:
+    """Give the key of a request back that was not done; as soon as the database answers."""
+    try:
+        await _forget(record)
+    except TROUBLE:
+        settling = asyncio.create_task(_settle(record))
+        _settling.add(settling)
+        settling.add_done_callback(_settling.discard)
+
+
+async def _settle(record: IdempotencyRecord) -> None:
+    while now() < record.created_at + ABANDONED:  # from then on whoever comes next does it
+        await asyncio.sleep(SETTLE_SECONDS)
+        with suppress(*TROUBLE):
+            await _forget(record)
+            break
+
+
 async def _forget(record: IdempotencyRecord) -> None:
-    """Give the key back, unless the answer was kept: who was cancelled may not know."""
+    """Give the key back, unless the answer was kept: who was cancelled may not know.
+
+    Nor who lost the database over a commit. The answer is written in the transaction itself: one
+    that is still open has the record locked, and is waited for; one that broke off before the
+    answer was written is never committed.
+    """
     async with database().writing() as session:
         await session.execute(
             delete(IdempotencyRecord).where(

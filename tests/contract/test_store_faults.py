@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, event
 
+from api import idempotency
 from api.error_shapes import SHAPES
 from store import sqlite
 from store.database import database
@@ -53,6 +54,20 @@ async def test_whatever_statement_of_an_intake_fails_nothing_is_left_and_the_nex
     assert len(blobs_on_disk()) == 1
     print(f"{failures} statements of an intake failed")
     assert failures >= 10
+
+
+async def test_a_key_that_could_not_be_given_back_at_once_is_soon(
+    sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "SETTLE_SECONDS", 0.01)
+    with counted() as statements:
+        statements.each_fails_once = True
+        async with asyncio.timeout(idempotency.ABANDONED.total_seconds() - 10):
+            while (await sender.post("/v1/tasks", headers=ONCE, **FORM)).status_code != 202:
+                await asyncio.sleep(0.01)
+    given_back = "DELETE FROM idempotencyrecord WHERE idempotencyrecord.id = "
+    assert [one for one in statements.failed if one.startswith(given_back)]
+    assert len((await sender.get("/v1/tasks")).json()["data"]) == 1
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.prefixes[0])

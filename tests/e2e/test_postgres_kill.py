@@ -7,7 +7,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -50,7 +49,7 @@ moments to be killed at, which takes minutes: `make chaos`."""
 QUICK: list[tuple[Any, str, Any]] = [
     (task_run, "TROUBLE_WAITS_SECONDS", (0.05,) * 2000),
     (deliver_webhooks, "LOOK_SECONDS", 0.05),
-    (idempotency, "ABANDONED", timedelta(seconds=0.5)),
+    (idempotency, "SETTLE_SECONDS", 0.05),
     (dispatch, "TAKEN_SECONDS", 0.5),
 ]
 """How long is waited for a database, by whom."""
