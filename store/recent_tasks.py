@@ -44,10 +44,12 @@ async def live_or_recent(
     ended_lately = finished > cutoff
     query = visible(Task, caller).where(*filters)
     if has_ended:
-        oldest = select(func.min(created)).where(
+        # `coalesce`, here: PostgreSQL takes the least of a column from the index that is in its
+        # order, through all that ended long ago; that of those that ended lately has few rows.
+        oldest = select(func.min(func.coalesce(created, finished, type_=UtcDateTime))).where(
             col(Task.organization_id) == caller.organization_id, ended_lately
         )
-        # `coalesce`: so that the rows are read in their order, up to the limit, where the index of
+        # And here: so that the rows are read in their order, up to the limit, where the index of
         # those that ended lately would have all of them read and sorted.
         is_late = func.coalesce(finished, created, type_=UtcDateTime) > cutoff
         query = query.where(is_late, created >= oldest.scalar_subquery())
