@@ -217,11 +217,17 @@ class Installation:
         ).raise_for_status()
 
 
-def wait_until(reached: Callable[[], bool], seconds: float, otherwise: Callable[[], str]) -> None:
+def wait_until(
+    reached: Callable[[], bool],
+    seconds: float,
+    otherwise: Callable[[], str],
+    *,
+    every_seconds: float = 0.1,
+) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, otherwise()
-        time.sleep(0.1)
+        time.sleep(every_seconds)
 
 
 def patiently(

@@ -169,6 +169,7 @@ def test_what_comes_in_while_everything_is_killed_ends_right_and_once(
         all_are_done,
         QUIET_SECONDS + SECONDS_A_DOCUMENT * DOCUMENTS,
         lambda: f"{len(left)} are left, the first: {left[:3]}",
+        every_seconds=1.0,  # to list hundreds of them is work for those who are to do it
     )
 
     wrong = {task: fault for task, end in ends.items() if (fault := fault_of(papertray, task, end))}
