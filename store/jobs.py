@@ -60,10 +60,10 @@ async def tasks_on_files(
     of_project = col(TaskDay.project_id)
     tally = Tally(
         await counted_by_day(
-            session, TaskDay, of_project.in_(ids), counts_shared(TaskDay), *counted
-        )
-        + await counted_by_day(
-            session, TaskDay, of_project.in_(own), counts_own(TaskDay, caller), *counted
+            session,
+            TaskDay,
+            [of_project.in_(ids), counts_shared(TaskDay), *counted],
+            [of_project.in_(own), counts_own(TaskDay, caller), *counted],
         )
         + await rows_by_day(session, private[1:], col(Task.created_at))
     )
@@ -89,8 +89,12 @@ async def sent_files(
     private = private_file_lists(caller)
     of_them = col(FileDay.organization_id) == caller.organization_id
     tally = Tally(
-        await counted_by_day(session, FileDay, of_them, counts_shared(FileDay))
-        + await counted_by_day(session, FileDay, of_them, counts_own(FileDay, caller))
+        await counted_by_day(
+            session,
+            FileDay,
+            [of_them, counts_shared(FileDay)],
+            [of_them, counts_own(FileDay, caller)],
+        )
         + await rows_by_day(session, private[1:], col(File.created_at))
     )
     return await page_of(

@@ -88,12 +88,23 @@ class ListPage(Generic[Row]):
 
 
 async def counted_by_day(
-    session: AsyncSession, kind: type[Counted], *conditions: ColumnElement[bool]
+    session: AsyncSession, kind: type[Counted], *counts: Sequence[ColumnElement[bool]]
 ) -> Counter[int]:
-    """What the database has counted, by the numbers of days."""
-    query = select(col(kind.day), func.sum(col(kind.counted))).where(*conditions)
-    by_day = query.group_by(col(kind.day))
-    return Counter({day: int(sum_) for day, sum_ in (await session.execute(by_day)).tuples()})
+    """What the database has counted of some lists, by the numbers of days.
+
+    Args:
+        session: any.
+        kind: of the rows that say so.
+        counts: the conditions of these, list by list.
+    """
+    sums = [
+        select(col(kind.day), func.sum(col(kind.counted))).where(*one).group_by(col(kind.day))
+        for one in counts
+    ]
+    found: Counter[int] = Counter()
+    for day, count in (await session.execute(union_all(*sums))).tuples():
+        found[day] += int(count)
+    return found
 
 
 async def rows_by_day(

@@ -128,29 +128,29 @@ class _Kept:
     """What the database keeps count of."""
 
     kind: type[TaskDay] | type[PersonDay]
-    conditions: Sequence[ColumnElement[bool]]
+    counts: Sequence[Sequence[ColumnElement[bool]]]
+    """The conditions of the rows that say so, list by list."""
 
 
-def _settled_kept(caller: Caller, project: Project, decided_by: str | None) -> list[_Kept]:
-    """The counts of those tasks that are done with, list by list."""
+def _settled_kept(caller: Caller, project: Project, decided_by: str | None) -> _Kept:
+    """The counts of those tasks that are done with."""
     if decided_by is None:
         return _tasks_kept(caller, project, col(TaskDay.moment) == "settled")
     of = (col(PersonDay.project_id) == project.id, col(PersonDay.actor) == decided_by)
-    return [_Kept(PersonDay, of)]
+    return _Kept(PersonDay, [of])
 
 
-def _tasks_kept(caller: Caller, project: Project, *which: ColumnElement[bool]) -> list[_Kept]:
+def _tasks_kept(caller: Caller, project: Project, *which: ColumnElement[bool]) -> _Kept:
     of = (col(TaskDay.project_id) == project.id, *which)
-    return [
-        _Kept(TaskDay, (*of, one)) for one in (counts_shared(TaskDay), counts_own(TaskDay, caller))
-    ]
+    shared, own = counts_shared(TaskDay), counts_own(TaskDay, caller)
+    return _Kept(TaskDay, [(*of, shared), (*of, own)])
 
 
 async def _tally(
     session: AsyncSession,
     lists: Sequence[Select[tuple[Task]]],
     time: Any,
-    kept: Sequence[_Kept],
+    kept: _Kept,
     since: datetime | None = None,
     before: datetime | None = None,
 ) -> Tally:
@@ -165,17 +165,18 @@ async def _tally(
         before: the lists have earlier ones alone.
     """
     whole, edges = _days_of(since, before)
-    days = await rows_by_day(session, lists[len(kept) :], time)
-    for one, count in zip(lists, kept, strict=False):
-        within = list(count.conditions)
-        if whole.first is not None:
-            within.append(col(count.kind.day) >= whole.first)
-        if whole.last is not None:
-            within.append(col(count.kind.day) < whole.last)
-        days += await counted_by_day(session, count.kind, *within)
-        for begin, end in edges:
-            rest = one.where(time >= begin, time < end)
-            days[day_of(begin)] += await count_rows(session, [rest])
+    spans: list[ColumnElement[bool]] = []
+    if whole.first is not None:
+        spans.append(col(kept.kind.day) >= whole.first)
+    if whole.last is not None:
+        spans.append(col(kept.kind.day) < whole.last)
+    within = [[*one, *spans] for one in kept.counts]
+    counted = len(kept.counts)
+    days = await rows_by_day(session, lists[counted:], time)
+    days += await counted_by_day(session, kept.kind, *within)
+    for begin, end in edges:
+        rest = [one.where(time >= begin, time < end) for one in lists[:counted]]
+        days[day_of(begin)] += await count_rows(session, rest)
     return Tally(days)
 
 
