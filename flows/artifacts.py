@@ -2,8 +2,8 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 import httpx
 from prefect.artifacts import (
@@ -15,6 +15,7 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectHTTPStatusError
 
+from store.errors import PapertrayError
 from store.fields import FieldValue
 from store.settings import settings
 
@@ -86,6 +87,30 @@ async def show_output(public_id: str, file_names: Mapping[str, str]) -> None:
         await acreate_markdown_artifact("\n".join([told, "", *lines]), description=told)
     except _UNSHOWN as error:
         log.warning("the output is not shown in Prefect: %s", type(error).__name__)
+
+
+async def show_failure(public_id: str, error: PapertrayError) -> None:
+    """Show why a task failed, and where it is: the state of its run has room for a code alone."""
+    lines = [
+        f"- {_plain(f'{name}: {value}' if name else str(value))}"
+        for name, value in _spread(error.details)
+    ]
+    told = f"[{public_id}]({_page_of(public_id)}) failed."
+    text = "\n".join([f"{told} {_plain(error.message)}", "", *lines])
+    try:
+        await acreate_markdown_artifact(text, description=told)
+    except _UNSHOWN as unshown:
+        log.warning("the failure is not shown in Prefect: %s", type(unshown).__name__)
+
+
+def _spread(details: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Each detail by its name, those within another by both names."""
+    for name, value in details.items():
+        whole = ".".join(part for part in (within, str(name)) if part)
+        if isinstance(value, Mapping):
+            yield from _spread(cast("Mapping[str, Any]", value), whole)
+        else:
+            yield whole, value
 
 
 def _plain(name: str) -> str:

@@ -12,6 +12,7 @@ from prefect import Flow, flow
 from prefect.client.schemas.objects import State as RunState
 from pydantic import Field
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from flows import steps
 from flows.adopt import adopt_operation_run, block_of
@@ -41,7 +42,7 @@ def flow_of(row: Operation) -> Flow[..., Any]:
         # Prefect's form sends what nobody touched, too; an option beside which another has no
         # effect is refused where it was chosen.
         chosen = {
-            fields[name].alias or name: value
+            fields[name].alias or name: to_jsonable_python(value)
             for name, value in given.items()
             if name in fields and value != _default(fields[name])
         }
@@ -58,7 +59,10 @@ def flow_of(row: Operation) -> Flow[..., Any]:
                 inspect.Parameter(
                     name,
                     kind,
-                    annotation=Annotated[field.annotation, field],
+                    # Not the field itself: Prefect calls by the name, never by an alias.
+                    annotation=Annotated[
+                        field.annotation, *field.metadata, Field(examples=field.examples)
+                    ],
                     default=_default(field),
                 )
                 for name, field in fields.items()
@@ -82,7 +86,7 @@ def flow_of(row: Operation) -> Flow[..., Any]:
 
 def _name_of_block(secret: FieldInfo) -> FieldInfo:
     told = f"Name of a Secret block of Prefect that has it, never it itself. {secret.description}"
-    return FieldInfo.from_annotated_attribute(str | None, Field(default=None, description=told))  # pyright: ignore[reportArgumentType]  # a union is no class
+    return FieldInfo.from_annotated_attribute(str, Field(default="", description=told))
 
 
 def _default(field: FieldInfo) -> Any:

@@ -20,25 +20,25 @@ from store.settings import settings
     on_cancellation=[record_cancellation],
 )
 async def process_task(
+    project: str = "",
+    input: str = "",  # noqa: A002  # the word of the API (wire/v1.md)
+    data: dict[str, Any] = {},  # noqa: B006  # never changed; for `None` forms have a switch
     task_id: UUID | None = None,
-    project: str | None = None,
-    input: str | None = None,  # noqa: A002  # the word of the API (wire/v1.md)
-    data: dict[str, Any] | None = None,
 ) -> RunState[Any]:
     """Process one file or some data as its project says; a person checks where that is needed.
 
     Args:
-        task_id: A task that was taken in already; leave it empty to make one from here.
-        project: For a new task: the name of the project, like `invoices`.
-        input: For a new task: the id of a file that was sent (`file_...`), a public address
-            (`https://...`), or the name of a file in the inbox folder.
-        data: For a new task of a project without files: values by the names of its blocks.
-            Whoever opens this run in Prefect reads them, until the task is erased.
+        project: The name of the project, like `invoices`.
+        input: The file: its name in the inbox folder, its public address (`https://...`), or the
+            id of one that was sent (`file_...`).
+        data: For a project without files: values by the names of its blocks. Whoever opens this
+            run in Prefect reads them, until the task is erased.
+        task_id: Leave it empty; only a task that was taken in already has one.
 
     Returns:
         The final state of the run, which says how the task ended.
     """
-    task_id = task_id or await adopt_process_run(project, input, data)
+    task_id = task_id or await adopt_process_run(project, input, data or None)
     return await execute(task_id, go_through)
 
 

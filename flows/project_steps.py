@@ -34,7 +34,10 @@ def validated(row: Operation, given: Mapping[str, Any]) -> Params:
     try:
         return row.params.model_validate(given)
     except ValidationError as error:
-        wrong = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+        wrong = {
+            ".".join(map(str, one["loc"])) or "parameters": one["msg"].removeprefix("Value error, ")
+            for one in error.errors()
+        }
         raise InputError(
             f"These parameters are not right for {row.name}; the details say what is wrong.",
             fields=wrong,

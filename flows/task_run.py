@@ -15,7 +15,7 @@ from prefect.runtime import flow_run as this_run
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from flows.artifacts import ProgressArtifact
+from flows.artifacts import ProgressArtifact, show_failure
 from flows.heartbeat import beating, this_worker
 from flows.outbox import changing
 from flows.verbs import begin_again
@@ -332,3 +332,6 @@ async def _end(run: TaskRun, event: Event, error: PapertrayError | None) -> None
         await run.happen(event, reason=error.code if error else "", result=result)
     except TaskEndedError:
         log.info("%s had ended as %s", run.task.public_id, run.task.state.value)
+        return
+    if error:
+        await show_failure(run.task.public_id, error)

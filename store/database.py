@@ -151,7 +151,7 @@ class Database:
 
 
 def _postgres_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def connect(  # pyright: ignore[reportUnusedFunction]  # SQLAlchemy calls it

@@ -52,7 +52,13 @@ def sqlite_engine(url: str) -> AsyncEngine:
 
     # The one that was used last is taken first: each connection keeps 128 statements and 2 MB of
     # pages, and to have all of them do so in turn lets a process grow for thousands of tasks.
-    engine = create_async_engine(url, async_creator=opened, pool_size=KEPT_OPEN, pool_use_lifo=True)
+    engine = create_async_engine(
+        url,
+        async_creator=opened,
+        pool_size=KEPT_OPEN,
+        pool_use_lifo=True,
+        hide_parameters=True,  # an error names the statement, never what was in the document
+    )
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:  # pyright: ignore[reportUnusedFunction]  # SQLAlchemy calls it

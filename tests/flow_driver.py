@@ -45,6 +45,7 @@ class Driver:
         patch.setattr(exporting, "deliver", exporting.deliver.fn)
         patch.setattr(review, "wait_for_answer", self._wait)
         patch.setattr(task_run.ProgressArtifact, "show", _nothing)
+        patch.setattr(task_run, "show_failure", _nothing)
 
     async def _wait(self, form: Any, *, key: str) -> Any:
         assert self._task is not None

@@ -10,6 +10,7 @@ import operations
 from api.cli.operations import app as commands
 from flows import steps, task_run
 from operations.registry import OPERATIONS, Operation, Params, Result
+from store.errors import PapertrayError
 from store.states import Event
 from tests.contract.test_errors import problem_in
 from tests.contract.world import Client, let_happen, send_file
@@ -167,15 +168,28 @@ async def test_what_does_not_fit_its_body_is_refused_by_the_name_of_the_field(
         assert any(name.split(".")[0] == field for name in problem["errors"]), (field, problem)
 
 
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """In the place of Prefect: the code of each failure that a run showed, by its task."""
+    shown: dict[str, str] = {}
+
+    async def show(public_id: str, error: PapertrayError) -> None:
+        shown[public_id] = error.code
+
+    monkeypatch.setattr(task_run, "show_failure", show)
+    return shown
+
+
 @each_endpoint
 async def test_it_fails_for_a_file_that_is_not_there_and_says_so(
-    client: Client, row: Operation, kind: str
+    client: Client, row: Operation, kind: str, failures: dict[str, str]
 ) -> None:
     answer = await client.post(address(row, kind), json=body_for(row))
     task_id = answer.json()["id"]
     await task_run.execute((await let_happen(task_id, Event.START)).id, steps.operate)
     task = (await client.get(f"/v1/tasks/{task_id}")).json()
     assert task["status"] == "failed"
+    assert failures == {task_id: "not_found"}
     assert task["result"] == {
         "error": "Source file not found.",
         "details": {
@@ -186,6 +200,7 @@ async def test_it_fails_for_a_file_that_is_not_there_and_says_so(
     }
 
 
+@pytest.mark.usefixtures("failures")
 @each_endpoint
 async def test_it_fails_for_a_file_of_another_kind_and_says_so(
     client: Client, row: Operation, kind: str

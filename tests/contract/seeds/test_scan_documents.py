@@ -58,6 +58,7 @@ def progress_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(task_run.ProgressArtifact, "show", show)
     monkeypatch.setattr(steps, "show_output", show)
+    monkeypatch.setattr(task_run, "show_failure", show)
 
 
 async def work_on(task_id: str) -> None:

@@ -1,5 +1,6 @@
 """Each operation has a form in Prefect that asks for what it takes."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from prefect.utilities.callables import parameter_schema
 
 from flows import operation_flows, run_operation
 from flows.engine import DEPLOYMENTS
+from flows.project_steps import validated
 from operations.registry import OPERATIONS, Operation
 
 ROWS = [row for row in OPERATIONS.values() if row.accepts]
@@ -59,6 +61,60 @@ async def test_what_nobody_touched_in_the_form_is_not_sent(monkeypatch: pytest.M
     with pytest.raises(LookupError):
         await flow.fn(**whole)
     assert seen == [("extract-text", given)]
+
+
+@pytest.mark.parametrize(
+    ("name", "filled", "sent"),
+    [
+        (
+            "warp",
+            {"vertices": [{"x": 1, "y": 2}, {"x": 9, "y": 2}, {"x": 9, "y": 8}, {"x": 1, "y": 8}]},
+            "vertices",
+        ),
+        (
+            "extract-text",
+            {
+                "format": "json",
+                "json_schema": {"type": "object", "properties": {"total": {"type": "number"}}},
+            },
+            "schema",
+        ),
+        ("convert", {"target_format": "image/webp", "quality": 80}, "quality"),
+    ],
+)
+async def test_what_is_filled_in_is_sent_as_the_json_that_the_api_takes(
+    name: str, filled: dict[str, Any], sent: str, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[dict[str, Any]] = []
+
+    async def adopt(_: str, parameters: dict[str, Any]) -> Any:
+        seen.append(parameters)
+        raise LookupError
+
+    monkeypatch.setattr(operation_flows, "adopt_operation_run", adopt)
+    row = OPERATIONS[name]
+    flow = operation_flows.flow_of(row)
+    with pytest.raises(LookupError):
+        await flow.fn(**flow.validate_parameters({"input": "a.pdf", **filled}))
+    assert json.loads(json.dumps(seen[0])) == seen[0]
+    assert seen[0][sent] == list(filled.values())[-1]
+    validated(row, {key: value for key, value in seen[0].items() if key != "input"})
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_form_as_prefect_fills_it_in_is_taken(row: Operation):
+    """Prefect sends the defaults, too, by the names that its form has."""
+    form = form_of(row)
+    untouched = {
+        name: told["default"] for name, told in form["properties"].items() if "default" in told
+    }
+    filled = {
+        name: (told.get("enum") or row.params.model_fields[name].examples or [None])[0]
+        for name, told in form["properties"].items()
+        if name in form["required"] and name != "input"
+    }
+    file = ["a.pdf", "b.pdf"] if row.takes_many else "a.pdf"
+    operation_flows.flow_of(row).validate_parameters({"input": file, **untouched, **filled})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from store.database import Database, alembic_config, migrate
 from store.models import Organization
@@ -23,6 +24,15 @@ async def test_what_is_written_together_is_kept_together_or_not_at_all(opened: D
         await write_half()
     async with opened.reading() as session:
         assert (await session.execute(select(Organization))).first() is None
+
+
+async def test_an_error_of_the_database_names_no_value(opened: Database) -> None:
+    """Prefect shows it as the state of a run, and logs keep it."""
+    with pytest.raises(DBAPIError) as caught:
+        async with opened.writing() as session:
+            await session.execute(text("SELECT :value FROM nowhere"), {"value": "Mrs Example"})
+    assert "nowhere" in str(caught.value)
+    assert "Example" not in str(caught.value)
 
 
 async def test_many_writers_of_many_connections_meet_no_lock_error(opened: Database) -> None:
