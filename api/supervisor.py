@@ -25,8 +25,9 @@ import httpx
 from store.errors import UnavailableError
 from store.niceness import stand_back
 
-START_SECONDS = 180.0
-"""How long a child may take to answer for the first time, on a slow and busy machine."""
+START_SECONDS = 600.0
+"""How long a child may take to answer for the first time: one that cannot start ends, and is told
+of at once, so this is only for one that hangs. A busy machine has taken more than three minutes."""
 
 LEFTOVER_SECONDS = 25.0
 """How long the children of an `up` that was killed may take to be gone."""

@@ -30,8 +30,12 @@ from store.keys import create_key
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
 
 LOOK_SECONDS = 0.2
-WORK_SECONDS = 240.0
-"""How long all samples may take on a slow machine."""
+
+KEEP_LOGS = "Run `papertray demo --home FOLDER` to have the logs in FOLDER/logs."
+
+PATIENCE_SECONDS = 600.0
+"""How long nothing may move before it is taken for stuck; how long all may take is not bounded, as
+nobody knows how busy the machine is. Nor how long one answer of the API takes."""
 
 NOT_FOR_THE_DEMO = (
     # It runs on embedded defaults, whatever the person who tries it has set up for work.
@@ -180,11 +184,11 @@ async def _take_through(
         key = (await create_key(["admin"], user="demo@example.org")).key
     headers = {"x-api-key": key}
     async with httpx.AsyncClient(
-        base_url=plan.url, headers=headers, timeout=30, trust_env=False
+        base_url=plan.url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
     ) as http:
         project = await _call(http, "POST", "/v1/projects", content=_project(), headers=_YAML)
         options.tell(f"Installed the project {project['name']}.\n")
-        async with asyncio.timeout(WORK_SECONDS), _shown(samples, options) as look:
+        async with _shown(samples, options) as look:
             for sample in samples:
                 sample.task = await _send(http, sample, project["name"])
                 sample.sent_at = time.monotonic()
@@ -192,7 +196,7 @@ async def _take_through(
         for sample in samples:
             if sample.state == "in_review":
                 await _review(http, sample, options)
-        async with asyncio.timeout(WORK_SECONDS), _shown(samples, options) as look:
+        async with _shown(samples, options) as look:
             await _follow(http, samples, look, FINAL)
         for sample in samples:
             await _collect(http, sample, output)
@@ -208,7 +212,12 @@ def _project() -> bytes:
 
 
 async def _call(http: httpx.AsyncClient, method: str, path: str, **rest: Any) -> Any:
-    answer = await http.request(method, path, **rest)
+    try:
+        answer = await http.request(method, path, **rest)
+    except httpx.TransportError as error:
+        raise UnavailableError(
+            f"{method} {path} was not answered ({type(error).__name__}). {KEEP_LOGS}"
+        ) from error
     if answer.is_error:
         raise UnavailableError(
             f"{method} {path} was answered {answer.status_code}.", answer=answer.text[:500]
@@ -224,17 +233,31 @@ async def _send(http: httpx.AsyncClient, sample: Sample, project: str) -> dict[s
 async def _follow(
     http: httpx.AsyncClient, samples: Sequence[Sample], look: Look, settled: frozenset[str]
 ) -> None:
+    """Look at all until each is settled.
+
+    Raises:
+        UnavailableError: nothing moves any more.
+    """
+    moved_at = time.monotonic()
     while True:
         for sample in samples:
             if sample.moves and sample.state in FINAL:
                 continue
-            sample.task = await _call(http, "GET", f"/v1/tasks/{sample.task['id']}")
+            before = sample.task
+            sample.task = await _call(http, "GET", f"/v1/tasks/{before['id']}")
+            if any(sample.task[what] != before[what] for what in ("state", "progress")):
+                moved_at = time.monotonic()
             if sample.moves[-1:] != [sample.state]:
                 sample.moves.append(sample.state)
                 sample.moved_at = time.monotonic()
                 look(sample)
         if all(sample.state in settled for sample in samples):
             return
+        if time.monotonic() - moved_at > PATIENCE_SECONDS:
+            stuck = [f"{one.path.name} is {one.state}" for one in samples if one.state not in settled]
+            raise UnavailableError(
+                f"Nothing has moved for {PATIENCE_SECONDS:.0f} s: {', '.join(stuck)}. {KEEP_LOGS}"
+            )
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from api.cli import demo
 from api.cli.demo import SAMPLES, Sample, differences, read_samples
-from store.errors import InputError
+from store.errors import InputError, UnavailableError
 from store.project_file import parse_project_file
 
 EXPECTED = {"fields": {"total": "12.50", "currency": "EUR"}, "review": {}}
@@ -82,3 +84,38 @@ def test_the_demo_leaves_the_settings_of_daily_work_alone():
         "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     } <= set(demo.NOT_FOR_THE_DEMO)
     assert json.loads((SAMPLES / "expected.json").read_text())
+
+
+async def test_the_demo_is_patient_while_something_moves_and_tells_what_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """However slow the machine is; a time for all the work was met on a busy one."""
+    monkeypatch.setattr(demo, "LOOK_SECONDS", 0.0)
+    seconds = 0.0
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal seconds
+        seconds += demo.PATIENCE_SECONDS / 2
+        progress = {"step": "read", "current": min(seconds, last_move), "total": 9}
+        return httpx.Response(200, json={"id": "task_a", "state": "running", "progress": progress})
+
+    last_move = 5 * demo.PATIENCE_SECONDS
+    monkeypatch.setattr(demo, "time", SimpleNamespace(monotonic=lambda: seconds))
+    slow = sample(task={"id": "task_a", "state": "queued", "progress": {}}, moves=[])
+    async with httpx.AsyncClient(
+        base_url="http://papertray", transport=httpx.MockTransport(answer)
+    ) as http:
+        with pytest.raises(UnavailableError, match=r"a\.pdf is running.*--home"):
+            await demo._follow(http, [slow], lambda _: None, demo.FINAL)  # pyright: ignore[reportPrivateUsage]
+    assert seconds > last_move + demo.PATIENCE_SECONDS
+
+
+async def test_an_api_that_is_gone_is_told_with_the_remedy():
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async with httpx.AsyncClient(
+        base_url="http://papertray", transport=httpx.MockTransport(refuse)
+    ) as http:
+        with pytest.raises(UnavailableError, match=r"GET /v1/tasks was not answered.*--home"):
+            await demo._call(http, "GET", "/v1/tasks")  # pyright: ignore[reportPrivateUsage]
