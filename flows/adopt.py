@@ -23,6 +23,7 @@ from store.access import Caller
 from store.blobs import chunks_of
 from store.database import database
 from store.errors import InputError, NotFoundError
+from store.finding import find_project
 from store.models import File, Task
 from store.organizations import default_organization
 from store.settings import settings
@@ -64,6 +65,8 @@ async def adopt_process_run(
     elif not is_address(source) and not _in_inbox(source):
         task = await submit_process(caller, project=project, file_id=source, flow_run_id=run_id)
     else:
+        async with database().reading() as session:
+            await find_project(session, caller, project)  # before anything is fetched for it
         async with unless_refused(await _stored(caller, source)) as file:
             task = await submit_process(caller, project=project, file=file, flow_run_id=run_id)
     return task.id
@@ -161,5 +164,9 @@ def _inbox_file(name: str) -> Path:
     inbox = settings().effective_inbox.resolve()
     path = (inbox / name).resolve()
     if not path.is_relative_to(inbox) or not path.is_file():
-        raise NotFoundError("There is no such file in the inbox folder.", file=name)
+        raise NotFoundError(
+            "There is no such file in the inbox folder of the worker (PAPERTRAY_INBOX). Put it"
+            " there, or give the id of a file that was sent (`file_...`).",
+            file=name,
+        )
     return path

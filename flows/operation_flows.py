@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from flows import steps
 from flows.adopt import adopt_operation_run, block_of
 from flows.ending import record_cancellation
-from flows.task_run import execute
+from flows.task_run import adopt_and_execute
 from operations.registry import OPERATIONS, Operation
 from store.settings import settings
 
@@ -46,8 +46,8 @@ def flow_of(row: Operation) -> Flow[..., Any]:
             for name, value in given.items()
             if name in fields and value != _default(fields[name])
         }
-        task_id = await adopt_operation_run(row.name, {"input": given["input"], **chosen})
-        return await execute(task_id, steps.operate)
+        adopted = adopt_operation_run(row.name, {"input": given["input"], **chosen})
+        return await adopt_and_execute(adopted, steps.operate)
 
     kind = inspect.Parameter.KEYWORD_ONLY
     run.__name__ = row.name.replace("-", "_")

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State as RunState
 from flows import exporting, reviewing, sorting, steps
 from flows.adopt import adopt_process_run
 from flows.ending import record_cancellation
-from flows.task_run import TaskRun, execute
+from flows.task_run import TaskRun, adopt_and_execute, execute
 from store.settings import settings
 
 
@@ -38,7 +38,9 @@ async def process_task(
     Returns:
         The final state of the run, which says how the task ended.
     """
-    task_id = task_id or await adopt_process_run(project, input, data or None)
+    if task_id is None:
+        adopted = adopt_process_run(project, input, data or None)
+        return await adopt_and_execute(adopted, go_through)
     return await execute(task_id, go_through)
 
 

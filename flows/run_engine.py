@@ -76,7 +76,10 @@ class RunEngine(AsyncFlowRunEngine[Any, Any]):
                 self.flow_run.state = getattr(signaled, "state", None) or self.flow_run.state
                 raise
             finally:
-                self.logger.info("Finished in state %s", self.state)
+                if self.state.is_final():
+                    self.logger.info("Finished in state %s", self.state)
+                else:  # parked, given back or cancelled: the state that Prefect shows says which
+                    self.logger.info("Left by its worker before its end")
                 self._is_started = False
                 self._client = None
 

@@ -11,7 +11,7 @@ from flows import steps
 from flows.adopt import adopt_operation_run
 from flows.ending import record_cancellation
 from flows.engine.deployments import OPERATION_DEPLOYMENTS
-from flows.task_run import execute
+from flows.task_run import adopt_and_execute, execute
 from store.settings import settings
 
 
@@ -48,5 +48,5 @@ async def run_operation(
     if task_id is None:
         files = [line.strip() for line in input.splitlines() if line.strip()]
         given = {**parameters, "input": files[0] if len(files) == 1 else files}
-        task_id = await adopt_operation_run(operation, given)
+        return await adopt_and_execute(adopt_operation_run(operation, given), steps.operate)
     return await execute(task_id, steps.operate)

@@ -252,6 +252,27 @@ async def execute(task_id: UUID, work: Callable[[TaskRun], Awaitable[None]]) -> 
             return run.final_state
 
 
+async def adopt_and_execute(
+    adopted: Awaitable[UUID], work: Callable[[TaskRun], Awaitable[None]]
+) -> RunState[Any]:
+    """Execute a task that a run started in Prefect makes for itself.
+
+    Args:
+        adopted: makes it, and answers its id.
+        work: as of `execute`.
+
+    Returns:
+        The Prefect state that says how the task ended; or why there is none, with the code of the
+        error, which Prefect's own words would leave out.
+    """
+    try:
+        task_id = await adopted
+    except PapertrayError as error:
+        message = f"{error.code}: {error.message}"
+        return RunState(type=StateType.FAILED, name="Failed", message=message)
+    return await execute(task_id, work)
+
+
 @asynccontextmanager
 async def _executed(run: TaskRun) -> AsyncIterator[None]:
     deadline = run.task.deadline_at

@@ -54,7 +54,7 @@ async def merge(source: list[Path], params: MergeParams, *, folder: Path) -> Mer
         if count > settings().max_pages:
             raise LimitExceededError(
                 f"The files have {count} pages, more than the {settings().max_pages} that this"
-                " server takes. Merge fewer, or raise the limit.",
+                " server takes. Merge fewer, or raise PAPERTRAY_MAX_PAGES.",
                 page_count=count,
                 limit_pages=settings().max_pages,
             )

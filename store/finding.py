@@ -146,7 +146,8 @@ async def find_project(
         NotFoundError: there is none, or the caller may not see it.
     """
     query = _projects(caller).where(col(Project.name) == name)
-    return await _in_force(session, query, f"There is no project named {name!r}.", project=name)
+    otherwise = f"There is no project named {name!r}. Install it, or name one that is there."
+    return await _in_force(session, query, otherwise, project=name)
 
 
 async def find_project_numbered(

@@ -254,7 +254,9 @@ async def _follow(
         if all(sample.state in settled for sample in samples):
             return
         if time.monotonic() - moved_at > PATIENCE_SECONDS:
-            stuck = [f"{one.path.name} is {one.state}" for one in samples if one.state not in settled]
+            stuck = [
+                f"{one.path.name} is {one.state}" for one in samples if one.state not in settled
+            ]
             raise UnavailableError(
                 f"Nothing has moved for {PATIENCE_SECONDS:.0f} s: {', '.join(stuck)}. {KEEP_LOGS}"
             )

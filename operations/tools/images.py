@@ -145,7 +145,7 @@ def _checked(image: Image.Image, index: int, page_number: int) -> Frame:
     if width * height > limit:
         raise LimitExceededError(
             f"Page {page_number} has {width} x {height} pixels, more than the {limit} that this"
-            " server takes. Send a smaller one, or raise the limit.",
+            " server takes. Send a smaller one, or raise PAPERTRAY_MAX_PAGE_PIXELS.",
             page_number=page_number,
             width=width,
             height=height,

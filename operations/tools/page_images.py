@@ -35,7 +35,7 @@ def check_sizes(sizes: Sequence[tuple[float, float]], numbers: Sequence[int], dp
         if most < dpi:
             raise LimitExceededError(
                 f"Page {number} would have more than {limit} pixels at {dpi} dpi. Render it at"
-                f" {most} dpi or less, or raise the limit.",
+                f" {most} dpi or less, or raise PAPERTRAY_MAX_PAGE_PIXELS.",
                 page_number=number,
                 dpi=dpi,
                 most_dpi=most,

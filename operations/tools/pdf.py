@@ -156,7 +156,7 @@ def _sizes(path: Path) -> list[tuple[float, float]]:
         if count > settings().max_pages:
             raise LimitExceededError(
                 f"The document has {count} pages, more than the {settings().max_pages} that this"
-                " server takes. Split it, or raise the limit.",
+                " server takes. Split it, or raise PAPERTRAY_MAX_PAGES.",
                 page_count=count,
                 limit_pages=settings().max_pages,
             )
@@ -165,7 +165,8 @@ def _sizes(path: Path) -> list[tuple[float, float]]:
         if not width * height <= limit:
             raise LimitExceededError(
                 f"Page {number} is {width:g} x {height:g} points, more than the {limit} square"
-                " points that this server takes. Send a smaller one, or raise the limit.",
+                " points that this server takes. Send a smaller one, or raise"
+                " PAPERTRAY_MAX_PAGE_PIXELS.",
                 page_number=number,
                 width_points=width,
                 height_points=height,

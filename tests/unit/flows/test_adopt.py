@@ -5,11 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import StateType
 from sqlalchemy import func, select
 
 from flows import adopt, verbs
 from flows.adopt import adopt_operation_run, adopt_process_run
 from flows.downloads import download
+from flows.process_task import process_task
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
@@ -118,3 +120,12 @@ async def test_an_operation_takes_a_file_by_its_address(monkeypatch: pytest.Monk
         task = await session.get_one(Task, task_id)
         files = [await session.get_one(File, one) for one in task.parameters["input"]]
     assert [file.name for file in files] == ["a.pdf", "a.pdf"]
+
+
+async def test_a_refused_run_fails_with_the_code_before_anything_is_fetched() -> None:
+    async with receiving(lambda _: answer(200, "%PDF-1.7 made up")) as server:
+        state = await process_task.fn(project="gone", input=server.url("/a.pdf"))
+        assert server.heard == []
+    assert (state.type, state.name) == (StateType.FAILED, "Failed")
+    assert (state.message or "").startswith("not_found: There is no project named 'gone'.")
+    assert (await count(Task), await count(File)) == (0, 0)
