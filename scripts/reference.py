@@ -113,9 +113,12 @@ def deployments() -> None:
         print(f"  - name: {one.name}\n    entrypoint: {one.entrypoint}\n    version: {VERSION}")
         print(f"    tags: [{', '.join(one.tags)}]")
         print(f"    work_pool: {{name: papertray, work_queue_name: {one.queue}}}")
-        for schedule in one.schedules:
-            written = ", ".join(f"{name}: {json.dumps(value)}" for name, value in schedule.items())
-            print(f"    schedules:\n      - {{{written}}}")
+        schedules = [
+            f"{{{', '.join(f'{name}: {json.dumps(value)}' for name, value in schedule.items())}}}"
+            for schedule in one.schedules
+        ]
+        # Where the key is missing, Prefect asks whoever sits at a terminal.
+        print(f"    schedules: [{', '.join(schedules)}]")
 
 
 TESTS = "tests/samples"
