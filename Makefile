@@ -51,6 +51,7 @@ many-machines: setup setup-system ## Start all parts apart (PostgreSQL, Redis, S
 
 chaos: setup setup-system ## Kill everything at random while 2,000 documents go through
 	PAPERTRAY_KILL_EACH_COMMAND=1 PAPERTRAY_AWAY_SECONDS=60 $(BIN)/python -m pytest -s tests/e2e/test_postgres_kill.py tests/e2e/test_postgres.py -k "killed or papertray_and_prefect"
+	PAPERTRAY_STORE_TASKS=$${PAPERTRAY_STORE_TASKS:-5000} $(BIN)/python -m pytest -s tests/unit/flows/test_store_chaos.py
 	PAPERTRAY_CHAOS_DOCUMENTS=$${PAPERTRAY_CHAOS_DOCUMENTS:-2000} $(BIN)/python -m pytest -s tests/e2e/test_chaos.py
 
 soak: setup setup-system ## Take documents through for two hours; nothing may grow

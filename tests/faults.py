@@ -4,6 +4,7 @@ import builtins
 import errno
 import io
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -40,11 +41,18 @@ class Statements:
         self.each_fails_once = False
         """Whether each fails the first time that it is reached."""
         self.failed: set[str] = set()
+        self.by_chance = 0.0
+        """Which share of them fails, locked or full."""
+        self.failures_by_chance = 0
+        self._chance = random.Random(20261122)
 
     def _happens(self, statement: str) -> None:
         self.count += 1
         if self.count == self.fails_at:
             raise said_by_sqlite(self.code, statement)
+        if self._chance.random() < self.by_chance:
+            self.failures_by_chance += 1
+            raise said_by_sqlite(self._chance.choice((AWAY, FULL)), statement)
         if self.each_fails_once and statement not in self.failed:
             self.failed.add(statement)
             raise said_by_sqlite(self.code, statement)
