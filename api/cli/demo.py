@@ -118,6 +118,7 @@ async def demo(
             await asyncio.wait([work, asked], return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
             if not work.done():
+                options.tell("Interrupted; stopping ...")
                 work.cancel()
                 await asyncio.wait([work])
                 return Answer({"interrupted": True}, exit_code=INTERRUPTED)
