@@ -17,6 +17,10 @@ KEPT_OPEN: Final = 32
 """Connections of a process. To open one, which reads the schema, takes longer than what most
 requests ask; the library's own five are few for programs that send many at once."""
 
+STATEMENTS_KEPT: Final = 48
+"""Prepared ones, of a connection, each with 14 KiB. A worker speaks 110, of which a task needs half
+that many; the library's own 128 let each connection fill for thousands of tasks."""
+
 _BEGIN_READING: Final = "BEGIN DEFERRED"
 _BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 
@@ -36,6 +40,7 @@ def sqlite_engine(url: str) -> AsyncEngine:
             path,
             timeout=BUSY_MILLISECONDS / 1000,
             isolation_level=None,
+            cached_statements=STATEMENTS_KEPT,
             check_same_thread=False,  # opened, used and closed by one thread, collected by any
         )
         for pragma in (
@@ -50,7 +55,7 @@ def sqlite_engine(url: str) -> AsyncEngine:
     async def opened() -> aiosqlite.Connection:
         return await _Connection(connect, _ROWS_AT_ONCE)
 
-    # The one that was used last is taken first: each connection keeps 128 statements and 2 MB of
+    # The one that was used last is taken first: each connection keeps its statements and 2 MB of
     # pages, and to have all of them do so in turn lets a process grow for thousands of tasks.
     engine = create_async_engine(
         url,
