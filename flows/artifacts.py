@@ -79,7 +79,7 @@ async def show_output(public_id: str, file_names: Mapping[str, str]) -> None:
     """
     page = _page_of(public_id)
     files = list(file_names.items())
-    lines = [f"- [{_plain(name)}]({page}/files/{id_})" for id_, name in files[:MOST_FILES]]
+    lines = [f"- [{_link_text(name)}]({page}/files/{id_})" for id_, name in files[:MOST_FILES]]
     if len(files) > MOST_FILES:
         lines.append(f"- and {len(files) - MOST_FILES} more")
     told = f"Output of [{public_id}]({page})."
@@ -111,6 +111,15 @@ def _spread(details: Mapping[str, Any], within: str = "") -> Iterator[tuple[str,
             yield from _spread(cast("Mapping[str, Any]", value), whole)
         else:
             yield whole, value
+
+
+def _link_text(name: str) -> str:
+    """A name as the text of a link; only what would be Markdown there is escaped.
+
+    Prefect's UI shows the backslashes in the text of a link (3.8.8).
+    """
+    active = r"[\\`*\[\]<>!&~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"
+    return re.sub(active, r"\\\g<0>", " ".join(name.split()))
 
 
 def _plain(name: str) -> str:
