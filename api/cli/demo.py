@@ -189,6 +189,7 @@ async def _take_through(
     ) as http:
         project = await _call(http, "POST", "/v1/projects", content=_project(), headers=_YAML)
         options.tell(f"Installed the project {project['name']}.\n")
+        _show_places(plan, key, options)
         async with _shown(samples, options) as look:
             for sample in samples:
                 sample.task = await _send(http, sample, project["name"])
@@ -201,7 +202,7 @@ async def _take_through(
             await _follow(http, samples, look, FINAL)
         for sample in samples:
             await _collect(http, sample, output)
-    _show_results(samples, plan, options)
+    _show_results(samples, options)
     return [line for sample in samples for line in differences(sample)]
 
 
@@ -336,7 +337,7 @@ async def _collect(http: httpx.AsyncClient, sample: Sample, output: Path) -> Non
         sample.files.append(target)
 
 
-def _show_results(samples: Sequence[Sample], plan: Plan, options: Options) -> None:
+def _show_results(samples: Sequence[Sample], options: Options) -> None:
     if options.json:
         return
     shown = console()
@@ -349,12 +350,20 @@ def _show_results(samples: Sequence[Sample], plan: Plan, options: Options) -> No
         for path in sample.files:
             shown.print(f"  made: {path} ({path.stat().st_size:,} bytes)", highlight=False)
         shown.print()
+
+
+def _show_places(plan: Plan, key: str, options: Options) -> None:
+    """Before the work: whoever wants to watch it has to be there while it lasts."""
+    if options.json:
+        return
+    shown = console()
     places = (
         ("review pages", f"{plan.url}/review"),
         ("API, described", f"{plan.url}/docs"),
         ("Prefect UI", plan.prefect_ui_url),
+        ("key to sign in", key),
     )
-    shown.print(table(("page", "address while it runs"), places))
+    shown.print(table(("page", "address, while the demo runs (--keep: until Ctrl-C)"), places))
     shown.print()
 
 
