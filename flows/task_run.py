@@ -15,6 +15,7 @@ from prefect.runtime import flow_run as this_run
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from flows import engine
 from flows.artifacts import ProgressArtifact, show_failure
 from flows.heartbeat import beating, this_worker
 from flows.outbox import changing
@@ -33,7 +34,7 @@ from store.errors import (
 from store.finding import project_file_of
 from store.ids import now
 from store.lifecycle import FINAL, advance, amend, is_past
-from store.models import File, Outbox, Task
+from store.models import File, Task
 from store.project_file import ProjectFile
 from store.states import Actor, Event, State
 
@@ -306,10 +307,17 @@ async def _executed(run: TaskRun) -> AsyncIterator[None]:
 
 
 async def _take_up(task_id: UUID) -> Task:
+    task = await _taken_up(task_id)
+    if task.state in _TRIED_AGAIN and await _was_started_again(task):
+        return await _taken_up(task_id, is_next_try=True)
+    return task
+
+
+async def _taken_up(task_id: UUID, *, is_next_try: bool = False) -> Task:
     async with changing() as session:
         task = await session.get_one(Task, task_id, with_for_update=True)
         caller = Caller(task.organization_id, Actor("flow", "system"))
-        if task.state in FINAL and await _was_started_again(session, task):
+        if is_next_try and task.state in _TRIED_AGAIN:
             task = await begin_again(session, task, Caller(task.organization_id, PREFECT_UI))
         if task.state is State.QUEUED:
             return await advance(
@@ -330,21 +338,18 @@ async def _take_up(task_id: UUID) -> Task:
 
 PREFECT_UI = Actor("prefect-ui", "prefect")
 
+_TRIED_AGAIN: Final = frozenset({State.FAILED, State.TIMED_OUT, State.CANCELED})
 
-async def _was_started_again(session: Any, task: Task) -> bool:
+
+async def _was_started_again(task: Task) -> bool:
     """Whether somebody pressed Retry in Prefect on the run of a task that ended badly.
 
-    Nothing of ours starts such a run: a cancel that is still on its way to Prefect has its row
-    in the outbox until Prefect has it.
+    Not one who took the run over from a worker that died before it told Prefect of the end: such a
+    run was never over in Prefect.
     """
-    if task.state not in {State.FAILED, State.TIMED_OUT, State.CANCELED}:
-        return False
     if is_past(task):
         return False  # there is nothing left to try again with
-    pending = await session.execute(
-        select(col(Outbox.id)).where(col(Outbox.task_id) == task.id).limit(1)
-    )
-    return pending.first() is None
+    return await engine.times_restarted(UUID(this_run.id)) >= task.attempt
 
 
 async def _end(run: TaskRun, event: Event, error: PapertrayError | None) -> None:

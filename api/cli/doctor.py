@@ -21,7 +21,7 @@ from sqlmodel import col
 
 from api.cli.doctor_prefect import examine_prefect
 from api.cli.doctor_task import examine
-from api.cli.findings import Finding, Health, told
+from api.cli.findings import START_A_WORKER, Finding, Health, told
 from api.cli.output import DEFAULTS, Answer, Options
 from api.supervisor import reachable, running
 from flows.heartbeat import BEATS_UNTIL_DEAD
@@ -176,9 +176,7 @@ async def _workers(session: Any) -> Finding:
     if alive:
         names = ", ".join(f"{row.name} on {row.host}" for row in alive)
         return Finding("worker", Health.OK, f"{len(alive)} alive: {names}")
-    return Finding(
-        "worker", Health.OFF, "none is alive", "Tasks wait until papertray up or worker runs."
-    )
+    return Finding("worker", Health.OFF, "none is alive", START_A_WORKER)
 
 
 def _first_line(error: Exception) -> str:

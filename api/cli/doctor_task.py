@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from api.cli.findings import Finding, Health
+from api.cli.findings import START_A_WORKER, Finding, Health
 from api.cli.local import operator, pages_url
 from api.cli.output import Options
 from api.cli.servers import use_known_prefect
@@ -166,7 +166,7 @@ def _no_prefect(facts: Facts) -> Finding | None:
 def _no_worker(facts: Facts) -> Finding | None:
     if facts.workers or facts.task.state not in {State.QUEUED, State.RUNNING}:
         return None
-    return _problem("a worker: none is alive", "Start one: papertray up, or papertray worker.")
+    return _problem("a worker: none is alive", START_A_WORKER)
 
 
 def _call(facts: Facts) -> Finding | None:

@@ -27,6 +27,12 @@ class Finding:
     remedy: str = ""
 
 
+START_A_WORKER = (
+    "Tasks wait until papertray up or papertray worker runs. (On a process pool of Prefect a worker"
+    " is heard of only while it has a run.)"
+)
+"""What to do where no worker is alive."""
+
 _MARKS = {
     Health.OK: "[green]ok[/green]",
     Health.OFF: "[yellow]off[/yellow]",

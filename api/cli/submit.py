@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from sqlmodel import col
 
+from api.cli.findings import START_A_WORKER
 from api.cli.local import operator, pages_url
 from api.cli.output import DEFAULTS, Answer, Options, table
 from api.cli.tasks import facts_of
@@ -51,7 +52,7 @@ async def submit(
         tasks = [await send(caller, path, project=project, name=name) for path in files]
         if wait:
             if not await living_workers():
-                options.tell("No worker is alive: the tasks wait until `papertray up` runs.")
+                options.tell(f"No worker is alive. {START_A_WORKER}")
             tasks = await until_settled(caller, tasks, options, timeout_seconds)
     rows = ((task.public_id, task.state, task.name, what_next(task)) for task in tasks)
     return Answer(

@@ -40,6 +40,7 @@ from flows.engine.runs import (
     runs_ended_since,
     runs_held,
     submit,
+    times_restarted,
     worker_in,
 )
 from flows.engine.secret_blocks import secret_in
@@ -110,6 +111,7 @@ __all__ = [
     "suspend",
     "take_over",
     "tidy_up",
+    "times_restarted",
     "variable",
     "worker_in",
 ]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
 
@@ -248,3 +249,11 @@ async def history(flow_run_id: UUID) -> list[dict[str, Any]]:
     """The states of a run in Prefect's JSON, the oldest first."""
     states = await client.call("GET", "/flow_run_states/", flow_run_id=str(flow_run_id))
     return sorted(states, key=lambda state: state["timestamp"])
+
+
+async def times_restarted(flow_run_id: UUID) -> int:
+    """How often a run that was over went on: each try after the first, ours or by Retry there."""
+    types = [state["type"] for state in await history(flow_run_id)]
+    return sum(
+        before in FINAL_TYPES and after not in FINAL_TYPES for before, after in pairwise(types)
+    )

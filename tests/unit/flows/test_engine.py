@@ -206,6 +206,19 @@ async def test_a_run_that_has_ended_is_executed_again_only_on_demand(prefect: Fa
     assert prefect.names == ["Failed", "AwaitingRetry"]
 
 
+async def test_a_run_that_was_taken_over_was_not_restarted_and_one_that_was_over_was(
+    prefect: FakePrefect,
+) -> None:
+    prefect.becomes("RUNNING", "Running")
+    assert await engine.reschedule(prefect.id)
+    prefect.becomes("RUNNING", "Running")
+    assert await engine.times_restarted(prefect.id) == 0
+    prefect.becomes("FAILED", "Failed")
+    assert await engine.times_restarted(prefect.id) == 0
+    assert await engine.reschedule(prefect.id, even_if_final=True)
+    assert await engine.times_restarted(prefect.id) == 1
+
+
 async def test_a_run_that_ended_while_it_was_given_back_stays_ended(prefect: FakePrefect) -> None:
     prefect.becomes("RUNNING", "Running")
     prefect.before_force = lambda: prefect.becomes("COMPLETED", "Filtered")

@@ -5,13 +5,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pypdf
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from flows import verbs
+from flows import engine, task_run, verbs
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
@@ -196,6 +197,31 @@ async def test_a_file_of_separators_alone_fails_and_says_so(alice: Caller, drive
     assert task.state is State.FAILED
     assert "Every page of the file separates documents" in task.result["error"]
     assert task.result["details"] == {"code": "input_rejected", "page_count": 8}
+
+
+async def test_a_failed_task_is_tried_again_when_its_run_was_and_not_when_it_is_only_reported_late(
+    alice: Caller, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that dies before Prefect knows of the end leaves a run for another to take over."""
+
+    class Run:
+        id = str(uuid4())
+
+    restarted = 0
+
+    async def times_restarted(flow_run_id: UUID) -> int:
+        assert str(flow_run_id) == Run.id
+        return restarted
+
+    monkeypatch.setattr(task_run, "this_run", Run)
+    monkeypatch.setattr(engine, "times_restarted", times_restarted)
+    task = await sent(alice, f"{ONE_TYPE}segment: {{by: blank_page}}\n", *[BLANK] * 8)
+    task = await driver.process(task)
+    assert (await driver.process(task)).attempt == 1
+    restarted = 1
+    assert (await driver.process(task)).attempt == 2
+    task = await driver.process(task)
+    assert (task.state, task.attempt) == (State.FAILED, 2)
 
 
 async def test_where_the_file_begins_in_the_middle_a_person_looks(
