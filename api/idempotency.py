@@ -91,7 +91,7 @@ async def once(request: Request, answer: Answering) -> Response:
         await asyncio.shield(_give_back(record))
         raise
     if response.status_code in _NOT_KEPT:
-        await _forget(record)
+        await _give_back(record)
     return response
 
 

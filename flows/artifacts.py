@@ -91,10 +91,7 @@ async def show_output(public_id: str, file_names: Mapping[str, str]) -> None:
 
 async def show_failure(public_id: str, error: PapertrayError) -> None:
     """Show why a task failed, and where it is: the state of its run has room for a code alone."""
-    lines = [
-        f"- {_plain(f'{name}: {value}' if name else str(value))}"
-        for name, value in _spread(error.details)
-    ]
+    lines = [f"- {_plain(f'{name}: {value}')}" for name, value in _spread(error.details)]
     told = f"[{public_id}]({_page_of(public_id)}) failed."
     text = "\n".join([f"{told} {_plain(error.message)}", "", *lines])
     try:

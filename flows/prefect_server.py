@@ -3,34 +3,20 @@
 `python -m flows.prefect_server --home HOME --host HOST --port PORT` is the server, in the
 foreground, in one process that starts no other. Its state is `HOME/prefect`. A PostgreSQL that is
 given in `PREFECT_SERVER_DATABASE_CONNECTION_URL` is used as it is; otherwise the database is
-SQLite, with one change (`docs/decisions/0003-prefect-database.md`): Prefect begins most of its
-transactions as readers, and SQLite refuses, at once and whatever the timeout, to make a writer of
-a reader whose snapshot is old. With 20 runs in parallel most calls then fail with "database is
-locked". Here a transaction is a writer from its first statement, and waits its turn.
+SQLite, whose writers queue (`flows/prefect_sqlite.py`).
 
 Prefect is imported only by `main`, when its settings are in the environment.
 """
 
 import argparse
-import asyncio
 import fcntl
 import ipaddress
-import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
-
-from sqlalchemy import Insert, event
-
-if TYPE_CHECKING:
-    from prefect.server.database.configurations import BaseDatabaseConfiguration
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
-logger = logging.getLogger(__name__)
+from typing import Final
 
 DATABASE_URL: Final = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
@@ -71,9 +57,6 @@ POSTGRES_TUNING: Final[Mapping[str, str]] = {
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "20",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "0",
 }
-
-#: For how long a writer waits its turn; then it asks SQLite, which waits as long once more.
-TURN_SECONDS: Final = 60.0
 
 #: Open websockets (workers, the UI) would otherwise keep a server that is told to stop.
 GRACE_SECONDS: Final = 2
@@ -129,142 +112,6 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if address.version == 6 else host
 
 
-def writers_in_turn(url: str) -> "BaseDatabaseConfiguration":
-    """A configuration of Prefect's SQLite under which no call meets a locked database.
-
-    SQLite has one writer at a time. Every transaction of Prefect's is made the writer at its
-    beginning (`BEGIN IMMEDIATE`), and those of this process wait for each other in order: SQLite's
-    own waiting is a sleep of up to 0.1 s, over and over, in which others overtake (26 s for the
-    slowest of 20 clients, against 3 s in turn).
-
-    Args:
-        url: `sqlite+aiosqlite:///...`
-
-    Raises:
-        ImportError: a new release of Prefect has moved what this is built on. That must be seen
-            at the start: without it the server seems to work, and fails under load.
-    """
-    from prefect.server.database.configurations import (
-        SQLITE_BEGIN_MODE,
-        AioSqliteConfiguration,
-    )
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
-    from sqlalchemy.pool import ConnectionPoolEntry
-
-    class WritersInTurn(AioSqliteConfiguration):
-        """Prefect's SQLite, with writers that queue."""
-
-        def __init__(self, connection_url: str):
-            super().__init__(connection_url)
-            self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
-
-        async def engine(self) -> "AsyncEngine":
-            """Prefect's engine, with `rows_apart`."""
-            engine = await super().engine()
-            if not event.contains(engine.sync_engine, "before_execute", rows_apart):
-                event.listen(engine.sync_engine, "before_execute", rows_apart, retval=True)
-            return engine
-
-        def setup_sqlite(self, conn: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-            """Add to each new connection that what is deleted is overwritten."""
-            super().setup_sqlite(conn, record)
-            cursor = conn.cursor()
-            cursor.execute("PRAGMA secure_delete = ON")
-            cursor.close()
-
-        @asynccontextmanager
-        async def begin_transaction(
-            self,
-            session: AsyncSession,
-            with_for_update: bool = False,  # noqa: FBT001, FBT002  # as Prefect calls it
-        ) -> AsyncGenerator[AsyncSessionTransaction, None]:
-            """Begin as the writer, in turn, whether or not Prefect meant to write."""
-            del with_for_update  # every transaction is one for update
-            turns = self._turns.setdefault(asyncio.get_running_loop(), _Turns())
-            async with turns.turn(), session.begin() as transaction:
-                # Prefect's way leaves the mode set for the whole block, where a read through
-                # another session would begin as a writer, too, and wait for this transaction.
-                mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
-                try:
-                    await session.connection()
-                finally:
-                    SQLITE_BEGIN_MODE.reset(mode)
-                yield transaction
-
-    return WritersInTurn(url)
-
-
-def rows_apart(
-    connection: object,
-    statement: Any,
-    several: Sequence[Mapping[str, Any]],
-    single: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> tuple[Any, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
-    """Insert many rows by one statement that is executed for each.
-
-    On SQLite, Prefect writes events, task runs and logs by a statement that has all rows in it,
-    and SQLAlchemy compiles one anew for each number of rows: a third of the processor time that
-    the server takes for a task. On PostgreSQL Prefect does it in this way itself.
-
-    Args:
-        connection: as the next four: of SQLAlchemy's event `before_execute`.
-        statement: an insert of several rows is taken apart.
-        several: the parameters of the statement, where it is executed several times.
-        single: the same, where it is executed once.
-        options: not looked at.
-
-    Returns:
-        Statement and parameters that have the same effect.
-    """
-    del connection, options
-    # `_multi_values` has no public name; a test fails when a release of SQLAlchemy moves it.
-    whole: Any = statement if isinstance(statement, Insert) else None
-    if whole is None or several or single or whole._returning:
-        return statement, several, single
-    rows: list[Any] = [row for some in whole._multi_values for row in some]
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        return statement, several, single
-    apart = whole._generate()
-    apart._multi_values = ()
-    # The keys of a row are columns, or their names.
-    return apart, [{getattr(key, "key", key): row[key] for key in row} for row in rows], {}
-
-
-class _Turns:
-    """The queue of the writers of one event loop."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._writer: asyncio.Task[object] | None = None
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None, None]:
-        """Wait until no other writes.
-
-        A transaction inside another one of the same task does not wait for itself, and no one
-        waits for ever: past `TURN_SECONDS` it is left to SQLite to say that it is locked.
-        """
-        me = asyncio.current_task()
-        if self._writer is me:
-            yield
-            return
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._lock.acquire()
-        except TimeoutError:
-            logger.warning("A transaction was held for more than %.0f s.", TURN_SECONDS)
-            yield
-            return
-        self._writer = me
-        try:
-            yield
-        finally:
-            self._writer = None
-            self._lock.release()
-
-
 @contextmanager
 def _alone(state: Path) -> Generator[None]:
     """Hold the folder against a second server; the system lets go of it however this one ends.
@@ -296,9 +143,11 @@ def run(host: str, port: int) -> None:
     from prefect.server.api.server import create_app
     from prefect.server.database.dependencies import set_database_config
 
+    from flows.prefect_sqlite import WritersInTurn
+
     url = os.environ[DATABASE_URL]
     if url.startswith("sqlite"):
-        set_database_config(writers_in_turn(url))
+        set_database_config(WritersInTurn(url))
     configuration = uvicorn.Config(
         create_app(final=True),
         host=host,

@@ -39,7 +39,7 @@ async def process_task(
         The final state of the run, which says how the task ended.
     """
     if task_id is None:
-        adopted = adopt_process_run(project, input, data or None)
+        adopted = adopt_process_run(project, input, data if data or not input else None)
         return await adopt_and_execute(adopted, go_through)
     return await execute(task_id, go_through)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,7 +130,6 @@ class _Cursor:
         if done.description:
             self._rows = done.fetchall()
         self.rowcount = done.rowcount
-        done.close()
 
     async def fetchall(self) -> Sequence[Any]:
         return self._rows
@@ -158,10 +158,16 @@ class _Connection(aiosqlite.Connection):
     async def run(self, statement: str, run: Callable[[sqlite3.Cursor], None]) -> None:
         """Run a statement where it holds up nobody."""
         if self._has_write_lock or statement == _BEGIN_READING:
-            run(self._conn.cursor())
+            self._run(run)
             return
-        await self._execute(lambda: run(self._conn.cursor()))
+        await self._execute(self._run, run)
         self._has_write_lock = statement == _BEGIN_WRITING
+
+    def _run(self, run: Callable[[sqlite3.Cursor], None]) -> None:
+        # Closed, whatever happens: one that is not is collected with the traceback, by the thread
+        # of the loop, which then waits for what the connection does just then.
+        with closing(self._conn.cursor()) as cursor:
+            run(cursor)
 
     async def commit(self) -> None:
         if self._has_write_lock:

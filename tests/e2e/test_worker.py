@@ -297,7 +297,7 @@ async def test_a_worker_that_is_told_to_stop_parks_and_gives_back_its_runs(
 ) -> None:
     first = await start_worker(review_attended_seconds=60)
     paused = await toys.submit("reviewed", 4)
-    running = await toys.submit("slow", 2, seconds=2)
+    running = await toys.submit("slow", 2, seconds=8)
     for run in paused:
         await run.reaches("Paused")
     for run in running:

@@ -1,8 +1,9 @@
 """A run that was started in Prefect makes its own task, of a file or of data."""
 
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import StateType
@@ -120,6 +121,22 @@ async def test_an_operation_takes_a_file_by_its_address(monkeypatch: pytest.Monk
         task = await session.get_one(Task, task_id)
         files = [await session.get_one(File, one) for one in task.parameters["input"]]
     assert [file.name for file in files] == ["a.pdf", "a.pdf"]
+
+
+async def test_no_values_are_data_too_for_a_person_to_fill_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def adopted(adopting: Awaitable[UUID], _: object) -> UUID:
+        return await adopting
+
+    monkeypatch.setattr("flows.process_task.adopt_and_execute", adopted)
+    with pytest.raises(InputError, match="takes files and no data"):
+        await process_task.fn(project="invoices")
+    with pytest.raises(InputError, match="Give `task_id`; or `project`"):
+        await process_task.fn()
+    task_id = await process_task.fn(project="orders")
+    async with database().reading() as session:
+        assert (await session.get_one(Task, task_id)).task_data == {}
 
 
 async def test_a_refused_run_fails_with_the_code_before_anything_is_fetched() -> None:
