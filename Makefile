@@ -32,13 +32,13 @@ check: setup ## Verify formatting, style, types, the direction of imports and th
 	$(BIN)/ruff check --quiet .
 	$(BIN)/pyright
 	@$(BIN)/lint-imports --no-logo --no-cache
-	@$(BIN)/python -m scripts.project_schema --check
+	@$(BIN)/python -m scripts.schemas --check
 ifneq ($(GENERATED),)
 	$(BIN)/cog -P -I . --check --diff $(GENERATED)
 endif
 
 docs: setup ## Write the generated parts of README.md and docs/ anew
-	@$(BIN)/python -m scripts.project_schema
+	@$(BIN)/python -m scripts.schemas
 ifneq ($(GENERATED),)
 	$(BIN)/cog -P -I . -r $(GENERATED)
 endif

@@ -146,6 +146,8 @@ def described(
             error = kind()
         answer = _answer_in(shape, error)
         example: dict[str, Any] = json.loads(bytes(answer.body))
+        if "tracking" in example:  # the document is the same at each start
+            example["tracking"] = "7d0c3f52-1f0e-4b3c-9a68-5c2e8f4b6d17"
         told = found.setdefault(
             answer.status_code,
             {
