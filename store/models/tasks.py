@@ -66,6 +66,9 @@ UNSHARED: Final = columns.only(
     "deleted_at IS NULL AND is_private = 1", "deleted_at IS NULL AND is_private"
 )
 
+# By which a caller sees a task: so that they are counted in the index alone.
+WHO_SEES: Final = ("deleted_at", "is_private", "owner_id", "id")
+
 # The rest are what callers may see and ask for: a page far down is found in the index alone.
 LISTED: Final = (
     *("organization_id", "created_at", "code"),
@@ -122,20 +125,14 @@ class Task(Row, table=True):
         # What was judged so, and what somebody decided, the newest first.
         Index(
             "ix_task_verdict",
-            "organization_id",
-            "state",
-            "is_correct",
-            "created_at",
-            "code",
+            *("organization_id", "state", "is_correct", "created_at", "code"),
+            *WHO_SEES,
             **JUDGED_ONLY,
         ),
         Index(
             "ix_task_decided",
-            "organization_id",
-            "state",
-            "decided_by",
-            "created_at",
-            "code",
+            *("organization_id", "state", "decided_by", "created_at", "code"),
+            *WHO_SEES,
             **DECIDED_ONLY,
         ),
         # Who works on a file; whose bytes came before is found by it, too.

@@ -9,9 +9,14 @@ from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
 from sqlmodel import col, select
 
+from api.review_pages.queue import Filter
+from store.access import Caller, visible
 from store.database import database
 from store.ids import now
 from store.models import Task
+from store.organizations import default_organization
+from store.state_counts import count_some
+from store.states import Actor
 from store.turn import NO_DUE, TURN_KEYS, WAITS, stretches
 from tests.contract.world import Client, put_into_review, send_task
 
@@ -59,6 +64,28 @@ async def test_tasks_are_read_in_the_order_of_an_index(
             steps = [row[3] for row in plan]
             assert any(f"{index} (" in step for step in steps), steps
             assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("shown", "index"),
+    [
+        (Filter(state="completed", verdict="wrong"), "ix_task_verdict"),
+        (Filter(state="completed", assignee="ann@example.com"), "ix_task_decided"),
+    ],
+    ids=["verdict", "assignee"],
+)
+async def test_those_that_ended_so_are_counted_in_an_index_alone(
+    shown: Filter, index: str, client: Client, statements: list[tuple[str, Any]]
+):
+    del client
+    caller = Caller(await default_organization(), Actor("ann@example.com", "v1"))
+    async with database().reading() as session:
+        await count_some(session, visible(Task, caller).where(*shown.conditions(caller, None)))
+        connection = await session.connection()
+        statement, parameters = statements[-1]
+        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [row[3] for row in plan]
+        assert any(f"COVERING INDEX {index} (" in step for step in steps), steps
 
 
 @pytest.mark.parametrize("backwards", [False, True])
