@@ -15,7 +15,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: For how long a writer waits its turn; then it asks SQLite, which waits as long once more.
 TURN_SECONDS: Final = 60.0
-
-_BEGIN: Final = "BEGIN IMMEDIATE"
 
 
 class WritersInTurn(AioSqliteConfiguration):
@@ -53,9 +51,8 @@ class WritersInTurn(AioSqliteConfiguration):
         engine = await super().engine()
         if not event.contains(engine.sync_engine, "before_execute", rows_apart):
             event.listen(engine.sync_engine, "before_execute", rows_apart, retval=True)
+            event.listen(engine.sync_engine, "do_executemany", in_one_piece)
             event.listen(engine.sync_engine, "do_connect", _with_closing_cursors)
-            for name in ("do_execute", "do_executemany"):
-                event.listen(engine.sync_engine, name, partial(self._write_alone, name))
         return engine
 
     def setup_sqlite(self, conn: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -73,7 +70,8 @@ class WritersInTurn(AioSqliteConfiguration):
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
         """Begin as the writer, in turn, whether or not Prefect meant to write."""
         del with_for_update  # every transaction is one for update
-        async with self._turn(), session.begin() as transaction:
+        turns = self._turns.setdefault(asyncio.get_running_loop(), _Turns())
+        async with turns.turn(), session.begin() as transaction:
             # Prefect's way leaves the mode set for the whole block, where a read through
             # another session would begin as a writer, too, and wait for this transaction.
             mode = SQLITE_BEGIN_MODE.set("IMMEDIATE")
@@ -82,46 +80,6 @@ class WritersInTurn(AioSqliteConfiguration):
             finally:
                 SQLITE_BEGIN_MODE.reset(mode)
             yield transaction
-
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._turns.setdefault(asyncio.get_running_loop(), _Turns()).turn()
-
-    def _write_alone(
-        self, execute: str, cursor: Any, statement: str, parameters: Any, context: Any
-    ) -> bool:
-        """Have what is written outside of a transaction wait its turn, too.
-
-        Prefect records task runs so. One that waits in SQLite for those who write in turn is
-        overtaken by them, and its thread holds the connection meanwhile.
-
-        Args:
-            execute: the method of SQLAlchemy's dialect that was about to be called.
-            cursor: as the next three: its arguments.
-            statement: what is executed.
-            parameters: its values, or those of several rows.
-            context: of the execution.
-
-        Returns:
-            Whether it is done.
-        """
-        connection = context.root_connection.connection.driver_connection
-        is_write = context.isinsert or context.isupdate or context.isdelete
-        if not is_write or connection.in_transaction:
-            return False
-        do = partial(getattr(context.dialect, execute), cursor, statement, parameters, context)
-        await_only(self._alone(connection, do))
-        return True
-
-    async def _alone(self, connection: aiosqlite.Connection, do: Callable[[], None]) -> None:
-        async with self._turn():
-            async with connection.execute(_BEGIN):
-                pass
-            try:
-                await greenlet_spawn(do)
-            except Exception:
-                await connection.rollback()
-                raise
-            await connection.commit()
 
 
 class _ClosingCursor(sqlite3.Cursor):
@@ -197,6 +155,40 @@ def rows_apart(
     apart._multi_values = ()
     # The keys of a row are columns, or their names.
     return apart, [{getattr(key, "key", key): row[key] for key in row} for row in rows], {}
+
+
+def in_one_piece(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Write the rows of a statement together, also where no transaction was begun for them.
+
+    Prefect records what happens to task runs outside of transactions, by one statement; taken
+    apart, each of its rows would be committed by itself.
+
+    Args:
+        cursor: as the next three: of SQLAlchemy's event `do_executemany`.
+        statement: what is executed.
+        parameters: the values of each row.
+        context: of the execution.
+
+    Returns:
+        Whether it is done; else SQLAlchemy does it.
+    """
+    connection: aiosqlite.Connection = context.root_connection.connection.driver_connection
+    if connection.in_transaction:
+        return False
+    do = partial(context.dialect.do_executemany, cursor, statement, parameters, context)
+    await_only(_in_transaction(connection, do))
+    return True
+
+
+async def _in_transaction(connection: aiosqlite.Connection, do: Callable[[], None]) -> None:
+    async with connection.execute("BEGIN IMMEDIATE"):
+        pass
+    try:
+        await greenlet_spawn(do)
+    except Exception:
+        await connection.rollback()
+        raise
+    await connection.commit()
 
 
 class _Turns:

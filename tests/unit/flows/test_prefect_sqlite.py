@@ -132,52 +132,60 @@ async def ids(configuration: WritersInTurn) -> list[int]:
         return list((await connection.scalars(sa.select(THINGS.c.id).order_by("id"))).all())
 
 
-async def test_what_is_written_outside_of_a_transaction_waits_its_turn_too(tmp_path: Path):
-    """As Prefect records task runs; a lock that SQLite meets is an error here at once."""
-    configuration = await with_things(tmp_path / "p.db", waits_milliseconds=0)
+async def test_rows_of_one_statement_are_written_together_or_not_at_all(tmp_path: Path):
+    """Outside of transactions, too: as Prefect records what happens to task runs."""
+    configuration = await with_things(tmp_path / "p.db", waits_milliseconds=1000)
     engine = await configuration.engine()
 
-    async def one(number: int) -> None:
+    async def write(*numbers: int) -> None:
+        rows = [{"id": number} for number in numbers]
         async with await configuration.session(engine) as session:
             await session.execute(sa.select(THINGS))
+            await session.execute(insert(THINGS).values(rows))
+            await session.commit()
+
+    await write(2, 3)
+    with pytest.raises(IntegrityError):
+        await write(4, 5, 1)
+    await write(6)
+    assert await ids(configuration) == [1, 2, 3, 6]
+    await engine.dispose()
+
+
+async def test_those_who_write_outside_of_transactions_and_in_turn_wait_for_no_ring(
+    tmp_path: Path,
+):
+    """More of them than there are connections: as twenty runs do that pause at once."""
+    configuration = await with_things(tmp_path / "p.db", waits_milliseconds=60_000)
+    engine = await configuration.engine()
+
+    async def outside(number: int) -> None:
+        async with await configuration.session(engine) as session:
             await session.execute(sa.insert(THINGS).values(id=number))
             await session.commit()
 
-    async def several(number: int) -> None:
-        async with await configuration.session(engine) as session:
-            await session.execute(sa.insert(THINGS), [{"id": number}, {"id": number + 1}])
-
-    async def half(number: int) -> None:
-        async with await configuration.session(engine) as session:
-            rows = [{"id": number}, {"id": 1}]
-            with pytest.raises(IntegrityError):
-                await session.execute(sa.insert(THINGS), rows)
-
-    async def in_a_transaction(number: int) -> None:
+    async def in_turn(number: int) -> None:
         session = await configuration.session(engine)
         async with session, configuration.begin_transaction(session):
             await session.execute(sa.insert(THINGS).values(id=number))
             await asyncio.sleep(0.01)
-            await session.execute(sa.delete(THINGS).where(THINGS.c.id == number))
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        for number in range(10, 40, 10):
-            group.create_task(one(number))
-            group.create_task(several(number + 1))
-            group.create_task(half(number + 3))
-            group.create_task(in_a_transaction(number + 4))
-    written = [number + more for number in range(10, 40, 10) for more in range(3)]
-    assert await ids(configuration) == [1, *written]
+    async with asyncio.timeout(25), asyncio.TaskGroup() as group:
+        for number in range(2, 62, 2):
+            group.create_task(in_turn(number))
+            group.create_task(outside(number + 1))
+    assert await ids(configuration) == list(range(1, 62))
     await engine.dispose()
 
 
-async def test_one_who_gives_up_waiting_leaves_the_turn_to_the_next(tmp_path: Path):
-    configuration = await with_things(tmp_path / "p.db", waits_milliseconds=0)
+async def test_one_who_gives_up_leaves_the_turn_to_the_next(tmp_path: Path):
+    configuration = await with_things(tmp_path / "p.db", waits_milliseconds=1000)
     engine = await configuration.engine()
 
     async def write(number: int) -> None:
-        async with await configuration.session(engine) as session:
-            await session.execute(sa.insert(THINGS).values(id=number))
+        session = await configuration.session(engine)
+        async with session, configuration.begin_transaction(session):
+            await session.execute(sa.insert(THINGS), [{"id": number}, {"id": number + 1000}])
 
     for moment in range(12):  # of the few trips to its thread that a write takes
         writing = asyncio.create_task(write(100 + moment))
