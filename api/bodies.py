@@ -1,7 +1,6 @@
 """Bodies of requests: how large they may be, in what form they may come, what is in a form."""
 
 import json
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from flows.verbs import MAX_FILE_BYTES, MOST_FILES
 from store.blobs import CHUNK_BYTES
 from store.errors import AddressError, EmptyFileError, FileTooLargeError
 from store.settings import settings
+from store.storable import storable_json, storable_text
 
 MAX_BODY_BYTES = 1 << 20
 """Largest body without a file; also what the form around a file may add to it."""
@@ -306,13 +306,6 @@ async def read_text(request: Request) -> str:
         raise RequestValidationError([problem]) from None
 
 
-def storable_text(text: str) -> str:
-    """PostgreSQL keeps no text with a zero character in it."""
-    if "\0" in text:
-        raise ValueError("The character U+0000 is not possible here")
-    return text
-
-
 def text_of_header(value: str) -> str:
     """Clients send UTF-8; what is none is Latin-1, as RFC 9110 (section 5.5) has had it.
 
@@ -323,29 +316,6 @@ def text_of_header(value: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:
         return value
-
-
-def storable_json(value: dict[str, Any]) -> dict[str, Any]:
-    """What every database can keep as JSON, and every reader can read again."""
-    rest: list[tuple[Any, int]] = [(value, 0)]
-    while rest:
-        found, depth = rest.pop()
-        if depth > MAX_JSON_DEPTH:
-            raise ValueError(f"Nested deeper than {MAX_JSON_DEPTH} levels")
-        match found:
-            case str():
-                storable_text(found)
-                if not found.isascii() and any("\ud800" <= c <= "\udfff" for c in found):
-                    raise ValueError("Half of a surrogate pair is no character")
-            case float() if not math.isfinite(found):
-                raise ValueError("NaN and Infinity are no numbers of JSON")
-            case dict():
-                rest += [(part, depth + 1) for item in found.items() for part in item]
-            case list():
-                rest += [(part, depth + 1) for part in found]
-            case _:
-                pass
-    return value
 
 
 def _json_of_field(value: Any) -> Any:
@@ -370,8 +340,6 @@ def _in_utc(time: datetime) -> datetime:
     except OverflowError:
         raise ValueError("There is no such time in UTC") from None
 
-
-MAX_JSON_DEPTH = 32
 
 Text = Annotated[str, AfterValidator(storable_text)]
 HeaderText = Annotated[Text, BeforeValidator(text_of_header)]

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from store.project_fields import Part, must_differ
+from store.storable import unstorable
 
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,99}$")]
 """The name of a block in the data, and of its column in a table."""
@@ -638,6 +639,8 @@ def faults_of(
                 faults[name] = "is missing"
         elif fault := block.fault(value):
             faults[name] = f"must be {fault}"
+        elif fault := unstorable(value):
+            faults[name] = f"cannot be kept: {fault}"
         elif block.required and is_final and value in ("", []):
             faults[name] = "is missing"
     return faults

@@ -6,7 +6,8 @@ from typing import Final
 
 from fastapi.exceptions import RequestValidationError
 
-from api.bodies import storable_text, text_of_header
+from api.bodies import text_of_header
+from store.storable import storable_text
 
 HEADER: Final = "X-Aluma-Tags"
 

@@ -5,8 +5,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.bodies import storable_json
 from store.blocks import BlockPart, BoundingBoxesBlock, ChoosingBlock, FormSequenceBlock
+from store.storable import storable_json
 
 BlockType = Literal[
     "binary",

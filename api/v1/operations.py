@@ -7,13 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from api.auth import TaskCreator
-from api.bodies import Text, Url, storable_json
+from api.bodies import Text, Url
 from api.problems import described
 from api.v1 import examples, words
 from api.v1.route import V1Route
 from flows import verbs
 from operations.registry import OPERATIONS, Operation
 from store.errors import ForbiddenError, UnauthenticatedError
+from store.storable import storable_json
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=V1Route)
 

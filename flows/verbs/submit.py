@@ -35,6 +35,7 @@ from store.project_file import parse_project_file
 from store.project_limits import Duplicates
 from store.retention import TEST_DATA_KEPT
 from store.settings import settings
+from store.storable import unstorable
 from store.surface_defaults import FAILS_LATER
 
 PROCESS: Final = "process"
@@ -89,7 +90,8 @@ async def submit_process(
     Raises:
         IntegrityError: there is a task of that id.
         NotFoundError: the project, the file, or a collaborator is not there.
-        InputError: neither file nor data, or not what the project takes.
+        InputError: neither file nor data, or not what the project takes; or metadata that cannot
+            be kept.
         FieldsInvalidError: the data does not fit the blocks of the project.
         FileTooLargeError, UnsupportedFileError, LimitExceededError: the file is beyond the limits
             of the project.
@@ -104,7 +106,7 @@ async def submit_process(
         first: Task | None = None
         task = task_of(caller, found, version, name=name, flow_run_id=flow_run_id)
         task.id = task_id or task.id
-        task.task_metadata = dict(metadata or {})
+        task.task_metadata = _storable(dict(metadata or {}))
         task.callback_url = check_url(callback_url) if callback_url else None
         task.priority, task.due_at, task.is_private = priority, due_at, is_private
         if data is not None:
@@ -162,6 +164,13 @@ def give_file(task: Task, file: File) -> None:
     task.name = task.name or file.name
     task.parameters = {**task.parameters, "input": file.id}
     task.input_file_id = file.id
+
+
+def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    # A sidecar may say what no body of a request can.
+    if fault := unstorable(metadata):
+        raise InputError(f"The metadata cannot be kept: {fault}. Correct it and send it again.")
+    return metadata
 
 
 async def submit_rows(

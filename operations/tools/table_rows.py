@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from store.blocks import BlockPart, faults_of, normal
 from store.errors import InputError, LimitExceededError
+from store.storable import unstorable
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Longer lines are refused, and skipped without being kept."""
@@ -25,8 +26,6 @@ MAX_LINE_BYTES: Final = 1 << 20
 MAX_ROWS: Final = 1_000_000
 MAX_REFUSED: Final = 1000
 """So many refused rows are told of one by one."""
-
-MAX_DEPTH: Final = 32
 
 _BOMS: Final = {
     codecs.BOM_UTF8: "utf-8",
@@ -185,31 +184,15 @@ def _json_rows(
 
 def _object(text: str) -> dict[str, Any] | str:
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        found = json.loads(text)
     except json.JSONDecodeError as error:
         return f"is no JSON: {error.msg.lower()} at character {error.colno}"
     except (ValueError, RecursionError):
         return "is no JSON that can be kept"
     if not isinstance(found, dict):
         return "is no JSON object"
-    return found if _depth(found) <= MAX_DEPTH else f"is nested deeper than {MAX_DEPTH} levels"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # of JSON
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no number of JSON")
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level and depth <= MAX_DEPTH:
-        depth += 1
-        level = [
-            part
-            for one in level
-            if isinstance(one, dict | list)
-            for part in (one.values() if isinstance(one, dict) else one)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # of JSON
-        ]
-    return depth
+    fault = unstorable(found)  # pyright: ignore[reportUnknownArgumentType]  # of JSON
+    return f"cannot be kept: {fault}" if fault else found  # pyright: ignore[reportUnknownVariableType]  # as above
 
 
 def _csv_rows(

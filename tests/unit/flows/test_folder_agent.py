@@ -236,8 +236,11 @@ async def test_what_is_no_document_is_left_alone(alice: Caller, watch: Watch, na
         (b"{", b"%PDF-1.7", "input_rejected", "no JSON"),
         (b"[" * 50_000, b"%PDF-1.7", "input_rejected", "no JSON"),
         (b" " * 70_000, b"%PDF-1.7", "input_rejected", "larger than"),
+        (b'{"a": NaN}', b"%PDF-1.7", "input_rejected", "no numbers of JSON"),
+        (rb'{"a": "\ud800"}', b"%PDF-1.7", "input_rejected", "surrogate"),
+        (rb'{"a\u0000": 1}', b"%PDF-1.7", "input_rejected", "U+0000"),
     ],
-    ids=["empty", "list", "broken", "deep", "large"],
+    ids=["empty", "list", "broken", "deep", "large", "nan", "half a pair", "zero"],
 )
 async def test_what_cannot_become_a_task_lies_beside_its_reason_and_holds_up_no_other(
     alice: Caller, watch: Watch, sidecar: bytes | None, content: bytes, code: str, message: str

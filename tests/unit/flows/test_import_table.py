@@ -136,6 +136,16 @@ async def test_columns_that_are_no_blocks_are_left_out_where_that_is_wanted(
     assert await data_of_tasks() == [{"address": "a@example.com"}]
 
 
+@pytest.mark.parametrize("wrong", [r'"\ud800"', r'"\u0000"', "NaN", "[" * 40 + "]" * 40])
+async def test_a_row_that_no_database_keeps_is_told_of(
+    alice: Caller, tmp_path: Path, wrong: str
+) -> None:
+    rows = ['{"address": "a@example.com"}', f'{{"address": {wrong}}}', '{"\\ud800": 1}']
+    facts = await imported(alice, tmp_path, "\n".join(rows), "table.jsonl")
+    assert facts.count == 1
+    assert [one.line for one in facts.refused] == [2, 3]
+
+
 async def test_json_lines_are_rows_too(alice: Caller, tmp_path: Path) -> None:
     good = {"address": "a@example.com", "approve": True}
     lines = [json.dumps(good), '{"address": ', "[]", '{"address": "b@example.com", "age": "1"}', ""]

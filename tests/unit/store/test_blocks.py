@@ -123,3 +123,12 @@ def test_what_is_required_must_be_there_in_the_end_and_what_is_only_read_from_th
     assert faults_of(blocks, {"given": "a", "asked": ""}, is_final=True) == {"asked": "is missing"}
     wrong = faults_of(blocks, {"given": "a", "free": "1", "more": 1}, is_final=False)
     assert wrong == {"more": "is no block of the project", "free": "must be a number"}
+
+
+def test_what_no_database_keeps_fits_no_block() -> None:
+    blocks = [block("text", name="a"), block("list", name="b")]
+    faults = faults_of(blocks, {"a": "\0", "b": ["\ud800"]}, is_final=False)
+    assert {name: fault.partition(":")[0] for name, fault in faults.items()} == {
+        "a": "cannot be kept",
+        "b": "cannot be kept",
+    }
