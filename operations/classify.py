@@ -7,6 +7,7 @@ from pydantic import Field
 
 from operations.registry import Params, Result, operation, page_counter
 from operations.tools.child import in_child, spread
+from operations.tools.step_files import must_number
 from operations.tools.tell_types import FoundType, tell_types
 from store.project_file import DocumentTypePart
 
@@ -36,6 +37,7 @@ async def classify(source: list[Path], params: ClassifyParams, *, folder: Path) 
     The sources are the files of words that `read-pages` wrote, of all pages of the first
     document, then of the second, and so on.
     """
+    must_number(len(source), sum(params.page_counts), "files of words")
     left = iter(source)
     documents = [[next(left) for _ in range(count)] for count in params.page_counts]
     # What a type is known by is all that is needed of it there.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from operations.registry import Params, Result, operation
 from operations.tools.child import in_child, spread
 from operations.tools.find_segments import are_blank
+from operations.tools.step_files import must_number
 from store.project_sorting import FilterPart
 
 _DOCUMENTS_AT_ONCE = 16
@@ -56,6 +57,9 @@ async def filter_documents(
     """
     ends = list(accumulate(document.page_count for document in params.documents))
     words, images = source[: ends[-1]], source[ends[-1] :]
+    must_number(len(words), ends[-1], "files of words")
+    if params.rules.blank:
+        must_number(len(images), ends[-1], "images")
     reasons = [_unwanted(document, params.rules) for document in params.documents]
 
     async def look(some: Sequence[int]) -> None:

@@ -237,7 +237,9 @@ async def _input(location: Path | Blob) -> AsyncIterator[Path]:
         async with blobs().as_local(location) as path:
             yield path
     else:
-        yield Path(location).absolute()  # children have a working folder of their own
+        # Children have a working folder of their own.
+        with _named_in_utf8(Path(location).absolute()) as path:
+            yield path
 
 
 @asynccontextmanager
@@ -255,8 +257,25 @@ async def _output(location: Path | Blob | None) -> AsyncIterator[Path]:
             for path in sorted(folder.iterdir()):
                 await blobs().write_file(f"{location.rstrip('/')}/{path.name}", path)
     else:
-        with _replaced_at_the_end(Path(location).absolute()) as folder:
+        with (
+            _replaced_at_the_end(Path(location).absolute()) as made,
+            _named_in_utf8(made) as folder,
+        ):
             yield folder
+
+
+@contextmanager
+def _named_in_utf8(path: Path) -> Iterator[Path]:
+    """The path, or another one to the same place where libraries cannot spell its name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with scratch_folder() as folder:
+            link = folder / "named"
+            link.symlink_to(path)
+            yield link
+    else:
+        yield path
 
 
 @contextmanager

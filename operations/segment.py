@@ -8,6 +8,7 @@ from pydantic import Field
 from operations.registry import Params, Result, operation, page_counter
 from operations.tools.child import in_child, spread
 from operations.tools.find_segments import Segment, marks_on, segments_of
+from operations.tools.step_files import must_number
 from store.project_sorting import SegmentBy, SegmentPart
 
 _PAGES_AT_ONCE = 16
@@ -41,6 +42,9 @@ async def segment(source: list[Path], params: SegmentParams, *, folder: Path) ->
     """
     numbers = params.page_numbers
     words, images = source[: len(numbers)], source[len(numbers) :]
+    must_number(len(words), len(numbers), "files of words")
+    if params.how.by in NEEDS_IMAGES:
+        must_number(len(images), len(numbers), "images")
     marks: dict[int, float] = {}
     one_more = page_counter(len(numbers))
 

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Any
 
 import pydantic
@@ -54,7 +55,12 @@ def _wrong_call(error: CycloptsError) -> RenderableType:
     """What is wrong with a call; where pydantic says it, by the names of the options."""
     if isinstance(error, ValidationError) and isinstance(error.__cause__, pydantic.ValidationError):
         error.exception_message = "\n".join(
-            " ".join((*(f"--{part}:".replace("_", "-") for part in one["loc"][:1]), one["msg"]))
+            " ".join(
+                (
+                    *(f"--{part}:".replace("_", "-") for part in one["loc"][:1]),
+                    one["msg"].removeprefix("Value error, "),
+                )
+            )
             for one in error.__cause__.errors()
         )
     return CycloptsPanel(error)
@@ -62,6 +68,8 @@ def _wrong_call(error: CycloptsError) -> RenderableType:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be spelled in no encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, cell
+from api.cli.output import DEFAULTS, Answer, Options
 from api.cli.tasks import facts_of
 from flows import verbs
 from flows.erase import delete_task
@@ -98,7 +98,7 @@ async def delete(task_id: tuple[str, ...], *, options: Options = DEFAULTS) -> An
     async with operator(options) as caller:
         for one in task_id:
             await delete_task(caller, one)
-    told = "\n".join(f"Deleted {cell(one)}." for one in task_id)
+    told = "\n".join(f"Deleted {one}." for one in task_id)
     return Answer([{"id": one, "deleted": True} for one in task_id], told)
 
 
@@ -133,7 +133,7 @@ async def start_export(task_id: str, *, options: Options = DEFAULTS) -> Answer:
     async with operator(options) as caller:
         offer = await verbs.start_export(caller, task_id)
     files = [{"id": file.id, "name": file.name, "type": file.type} for file in offer.files]
-    told = "\n".join(f"{file.id}  {cell(file.name)}" for file in offer.files)
+    told = "\n".join(f"{file.id}  {file.name}" for file in offer.files)
     return Answer({**facts_of(offer.task), "files": files}, f"{_told(offer.task)}\n{told}")
 
 
@@ -209,7 +209,7 @@ async def _each(
 
 
 def _told(task: Task) -> str:
-    holder = f", claimed by {cell(task.claimed_by)}" if task.claimed_by else ""
+    holder = f", claimed by {task.claimed_by}" if task.claimed_by else ""
     return f"{task.public_id} is {task.state}{holder}."
 
 

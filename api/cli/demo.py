@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
 from api.cli.local import store_open
 from api.cli.output import DEFAULTS, INTERRUPTED, Answer, Options, cell, console, table
@@ -142,9 +143,9 @@ async def demo(
         ],
     }
     verdict = (
-        "[bold green]All results are right.[/bold green]"
-        if not wrong
-        else "[bold red]Not right:[/bold red]\n" + "\n".join(f"  {cell(line)}" for line in wrong)
+        Text("\n".join(["Not right:", *(f"  {line}" for line in wrong)]), "red")
+        if wrong
+        else Text("All results are right.", "bold green")
     )
     return Answer(facts, verdict, PapertrayError.exit_code if wrong else 0)
 

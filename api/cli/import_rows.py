@@ -5,8 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from api.cli.files import must_be_files
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, cell, table
+from api.cli.output import DEFAULTS, Answer, Options, table
 from flows.import_table import import_table
 from store.errors import InputError
 
@@ -26,13 +27,12 @@ async def import_rows(
         ignore_unknown: Leave out columns that are no blocks of the project.
         options: Common options.
     """
-    if not file.is_file():
-        raise InputError(f"{file} cannot be read: there is no such file.", file=str(file))
+    must_be_files([file])
     async with operator(options) as caller:
         facts = await import_table(
             caller, project, file, source=file.name, ignore_unknown=ignore_unknown
         )
-    told = f"{facts.count} rows became tasks of {cell(project)}; {facts.refused_count} did not."
+    told = f"{facts.count} rows became tasks of {project}; {facts.refused_count} did not."
     if not facts.refused:
         return Answer(facts.model_dump(), told)
     options.tell(told)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, cell
+from api.cli.output import DEFAULTS, Answer, Options
 from api.cli.projects import read_project_file
 from flows.verbs import install_project
 from store.errors import ProjectFileError
@@ -25,6 +25,6 @@ async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
             raise ProjectFileError(told, file=str(file), **error.details) from None
     return Answer(
         {"name": project.name, "id": project.id, "version": version.number},
-        f"Installed the project {cell(project.name)}, version {version.number}.\n"
-        f"Next: papertray submit FILE --project {cell(project.name)}",
+        f"Installed the project {project.name}, version {version.number}.\n"
+        f"Next: papertray submit FILE --project {project.name}",
     )

@@ -73,10 +73,10 @@ async def create(
         "is_test": row.is_test,
         "expires_at": expires_at,
     }
-    view = f"[bold]{made.key}[/bold]\nThis key is shown now and never again."
+    view = f"{made.key}\nThis key is shown now and never again."
     if made.client_secret:
         data |= {"client_id": row.id, "client_secret": made.client_secret}
-        view += f"\nclient_id      {row.id}\nclient_secret  [bold]{made.client_secret}[/bold]"
+        view += f"\nclient_id      {row.id}\nclient_secret  {made.client_secret}"
     return Answer(data, f"{view}\nIt allows: {', '.join(row.scopes)}.")
 
 
@@ -107,14 +107,14 @@ async def list_keys(*, options: Options = DEFAULTS) -> Answer:
         }
         for key, email, team in rows
     ]
-    headings = ("id", "key", "user", "team", "scopes", "state", "last used")
+    headings = ("id", "key", "name", "user", "team", "scopes", "state", "last used")
     return Answer(
         keys,
         table(
             headings,
             (
                 (
-                    *(key["id"], f"{key['prefix']}…", key["user"], key["team"]),
+                    *(key["id"], f"{key['prefix']}…", key["name"], key["user"], key["team"]),
                     *(", ".join(key["scopes"]), key["state"], key["last_used_at"] or "never"),
                 )
                 for key in keys

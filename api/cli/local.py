@@ -76,5 +76,9 @@ async def _organization(name: str, *, make: bool):
         query = select(col(Organization.id)).where(col(Organization.name) == name)
         found = (await session.execute(query)).scalar_one_or_none()
     if found is None:
-        raise NotFoundError(f"There is no organization named {name!r}.", organization=name)
+        raise NotFoundError(
+            f"There is no organization named {name!r}. Name one that is there, or make it with its"
+            " first key: `papertray key create --org NAME`.",
+            organization=name,
+        )
     return found

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.progress import Progress
 
 import operations
+from api.cli.files import must_be_files
 from api.cli.output import DEFAULTS, Answer, Options, cell, console, table
 from operations.registry import OPERATIONS, Operation, progress_to
-from store.errors import InputError
+from store.errors import InputError, PapertrayError
 
 app = App(name="op", help="Do one operation on local files, without a server.")
 
@@ -28,9 +29,7 @@ def _command(operation: Operation) -> Callable[..., Awaitable[Answer]]:
         ] = None,
         options: Options = DEFAULTS,
     ) -> Answer:
-        for path in files:
-            if not path.is_file():
-                raise InputError(f"There is no file {path}.", file=str(path))
+        must_be_files(files)
         folder = output or Path(f"{files[0].stem}-{operation.name}")
         work: list[tuple[Any, Path]]
         if operation.takes_many:
@@ -39,7 +38,14 @@ def _command(operation: Operation) -> Callable[..., Awaitable[Answer]]:
             work = [(files[0], folder)]
         else:
             work = [(path, folder / path.name) for path in files]
-        results = [await _do(operation, source, params, into, options) for source, into in work]
+        results: list[dict[str, Any]] = []
+        for source, into in work:
+            try:
+                results.append(await _do(operation, source, params, into, options))
+            except PapertrayError as error:
+                if len(work) > 1:
+                    error.details.setdefault("file", str(source))
+                raise
         made = [path for _, into in work for path in sorted(into.rglob("*")) if path.is_file()]
         facts = {"results": results, "files": [str(path) for path in made]}
         return Answer(facts, Group(*_facts(results), _sizes(made)))

@@ -74,14 +74,19 @@ class Answer:
 
 def console() -> Console:
     """Standard output, with colours where it is a terminal; made anew since tests replace it."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, emoji=False)  # `:id:` in a name is no picture
 
 
 def show(answer: Answer, options: Options) -> None:
     """Print an answer."""
     if options.json:
         sys.stdout.write(json.dumps(answer.data, indent=2, default=_plain) + "\n")
-    elif answer.view:
+    elif isinstance(answer.view, str):
+        # As it is, in whole lines: it may hold brackets, and be read by a program.
+        if answer.view:
+            console().print(answer.view, markup=False, highlight=False, soft_wrap=True)
+    else:
         console().print(answer.view)
 
 
@@ -91,7 +96,7 @@ def show_error(error: PapertrayError, options: Options) -> None:
         told = {"error": {"code": error.code, "message": error.message, "details": error.details}}
         sys.stderr.write(json.dumps(told, default=_plain) + "\n")
         return
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Console(stderr=True, soft_wrap=True, emoji=False)
     errors.print(f"error: {error.message}", style="bold red", markup=False, highlight=False)
     for name, value in error.details.items():
         if _is_for_programs(value):

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options, cell, table
+from api.cli.output import DEFAULTS, Answer, Options, table
 from store.access import visible
 from store.database import database
 from store.errors import InputError
@@ -66,7 +66,7 @@ async def show(name: str, *, options: Options = DEFAULTS) -> Answer:
         "installed_at": version.created_at,
         "source": version.source,
     }
-    return Answer(facts, cell(version.source.rstrip()))
+    return Answer(facts, version.source.rstrip())
 
 
 @app.command(name="from-invoice2data")

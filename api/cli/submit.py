@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from sqlmodel import col
 
+from api.cli.files import must_be_files
 from api.cli.findings import START_A_WORKER
 from api.cli.local import operator, pages_url
 from api.cli.output import DEFAULTS, Answer, Options, table
@@ -48,6 +49,7 @@ async def submit(
         timeout_seconds: With --wait: how long at most.
         options: Common options.
     """
+    must_be_files(files)
     async with operator(options) as caller:
         tasks = [await send(caller, path, project=project, name=name) for path in files]
         if wait:

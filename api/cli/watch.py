@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from api.cli.local import operator
 from api.cli.output import DEFAULTS, Answer, Options
@@ -21,8 +22,8 @@ async def watch(
     done: Path | None = None,
     failed: Path | None = None,
     export: Path | None = None,
-    poll_seconds: float = 1.0,
-    settle_seconds: float = 2.0,
+    poll_seconds: Annotated[float, Parameter(validator=Number(gt=0))] = 1.0,
+    settle_seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 2.0,
     once: Annotated[bool, Parameter(negative="")] = False,
     options: Options = DEFAULTS,
 ) -> Answer:

@@ -68,7 +68,7 @@ async def create(
     }
     return Answer(
         facts,
-        f"[bold]{made.secret}[/bold]\nThis secret of {made.public_id} is shown now and never"
+        f"{made.secret}\nThis secret of {made.public_id} is shown now and never"
         " again. It verifies what is sent.",
     )
 

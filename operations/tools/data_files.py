@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from operations.tools.step_files import documents_in, values_in
+
 _CELL_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What makes spreadsheet programs take a text for a formula.
 
@@ -22,7 +24,7 @@ def write_json(source: Path, target: Path) -> None:
             "page_numbers": document["page_numbers"],
             "fields": {name: _known(value) for name, value in document["fields"].items()},
         }
-        for document in json.loads(source.read_bytes())
+        for document in documents_in(source)
     ]
     text = json.dumps({"documents": documents}, ensure_ascii=False, indent=2)
     target.write_text(f"{text}\n", encoding="utf-8")
@@ -35,7 +37,7 @@ _ROWS = frozenset({"list", "table"})
 
 def _known(field: Mapping[str, Any]) -> dict[str, Any]:
     """What others are told of a value; of a table also of its cells."""
-    known = {key: field[key] for key in _KEPT}
+    known = {key: field.get(key) for key in _KEPT}
     if field["type"] == "money":
         known["currency"] = field.get("currency")
     if field["type"] in _ROWS:
@@ -61,7 +63,7 @@ def write_csv(source: Path, target: Path, rows_of: str = LINE_ITEMS) -> None:
         target: `.csv`.
         rows_of: LINE_ITEMS; or DOCUMENTS: each has one row, and a table one cell, as JSON.
     """
-    documents = json.loads(source.read_bytes())
+    documents = documents_in(source)
     columns = list(dict.fromkeys(c for one in documents for c in _columns(one["fields"], rows_of)))
     # With the mark at the beginning, spreadsheet programs take it for UTF-8.
     with target.open("w", encoding="utf-8-sig", newline="") as file:
@@ -127,7 +129,7 @@ def write_values(source: Path, names: Sequence[str], target: Path) -> None:
         names: of the columns, in order.
         target: `.json` or `.csv`.
     """
-    values = json.loads(source.read_bytes())
+    values = values_in(source)
     if target.suffix == ".json":
         text = json.dumps({"data": values}, ensure_ascii=False, indent=2)
         target.write_text(f"{text}\n", encoding="utf-8")

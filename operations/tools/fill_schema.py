@@ -32,6 +32,7 @@ from operations.tools.schema_labels import (
     pattern_of,
     words_of_name,
 )
+from operations.tools.step_files import words_in
 from operations.tools.text_formats import Part, parts_of
 from operations.tools.value_types import PATTERN_SECONDS
 from operations.tools.values import DATE, NUMBER, Custom, custom_of, read_value
@@ -90,7 +91,7 @@ def write_data(pages: Sequence[Path], schema: Mapping[str, Any], target: Path) -
         LimitExceededError: a pattern takes too long.
     """
     root = read_schema(schema)
-    filler = _Filler(root, [PageWords.model_validate_json(path.read_bytes()) for path in pages])
+    filler = _Filler(root, [words_in(path) for path in pages])
     data = filler.object(root)
     target.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return Filled(found=filler.found, problems=_problems(root, schema, data))

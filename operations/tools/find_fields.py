@@ -14,6 +14,7 @@ from operations.tools.label_places import Labels, Place, Row, is_under, rows_of,
 from operations.tools.layout import around
 from operations.tools.misread import misread_at_label, misread_codes
 from operations.tools.page_text import PageText
+from operations.tools.step_files import words_in
 from operations.tools.tidy_words import tidied
 from operations.tools.value_types import plain_value, read_as, spans_of
 from operations.tools.values import CURRENCY, Custom, Reading, custom_of
@@ -89,7 +90,7 @@ def find_documents(
         LimitExceededError: a pattern or template takes too long.
         InputError: a template is not one that invoice2data takes.
     """
-    read = [PageWords.model_validate_json(path.read_bytes()) for path in pages]
+    read = [words_in(path) for path in pages]
     found = find_fields(read, fields, templates)
     document = {
         "number": 1,

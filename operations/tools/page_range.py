@@ -1,21 +1,36 @@
 """Pages that somebody asks for: `2-7`, `2,3,7`, `5-`."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from store.errors import PageRangeError
+
+
+def _in_words(given: Any, check: ValidatorFunctionWrapHandler) -> str:
+    """The pattern is for programs; people are told how pages are written."""
+    try:
+        return check(given)
+    except ValidationError as error:
+        if error.errors()[0]["type"] != "string_pattern_mismatch":
+            raise
+        raise ValueError("Write numbers and ranges of pages, like 2-7 or 2,3,7") from None
+
 
 _SOME = r"\s*\d{1,9}\s*(-\s*(\d{1,9}\s*)?)?"
 
 SomePages = Annotated[
-    str, Field(pattern=rf"^{_SOME}(,{_SOME})*$", max_length=10_000, examples=["2-7", "2,3,7"])
+    str,
+    Field(pattern=rf"^{_SOME}(,{_SOME})*$", max_length=10_000, examples=["2-7", "2,3,7"]),
+    WrapValidator(_in_words),
 ]
 """A parameter that names pages; whether they are there, only the document says."""
 
 Pages = Annotated[
-    str, Field(pattern=rf"^(\s*|{_SOME}(,{_SOME})*)$", max_length=10_000, examples=["2-7", "2,3,7"])
+    str,
+    Field(pattern=rf"^(\s*|{_SOME}(,{_SOME})*)$", max_length=10_000, examples=["2-7", "2,3,7"]),
+    WrapValidator(_in_words),
 ]
 """The same, empty for all pages."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import regex
 
+from operations.tools.step_files import words_in
 from store.errors import LimitExceededError
 from store.fields import PageWords, Word
 
@@ -32,7 +33,7 @@ class PageSigns:
     @classmethod
     def of_file(cls, path: Path) -> "PageSigns":
         """Of a file of words that `read-pages` wrote."""
-        return cls(PageWords.model_validate_json(path.read_bytes()))
+        return cls(words_in(path))
 
     @cached_property
     def text(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from operations.tools.layout import Block, Line, Segment, height_of, told_blocks
+from operations.tools.step_files import words_in
 from store.fields import PageWords, Word
 
 # How much larger than the text of its page a line is set, for it to be a heading of a level.
@@ -50,7 +51,7 @@ def write_text(pages: Sequence[Path], form: str, target: Path) -> None:
         target: the file to write.
     """
     # Page by page: the words of a thousand pages take a gigabyte.
-    read = (PageWords.model_validate_json(path.read_bytes()) for path in pages)
+    read = (words_in(path) for path in pages)
     with target.open("w", encoding="utf-8") as sink:
         sink.writelines(_WRITERS[form](read))
 

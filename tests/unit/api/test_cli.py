@@ -82,6 +82,9 @@ def test_every_command_has_help_and_speaks_json(
         (["tasks", "list", "--limit", "0"], "--limit"),
         (["tasks", "lst"], "list"),
         (["op", "rotate", "a.pdf", "--degrees", "45"], "--degrees: Input should be a multiple of"),
+        (["op", "render", "a.pdf", "--pages", "x"], "--pages: Write numbers and ranges of pages"),
+        (["op", "extract-text", "a.pdf", "--format", "json"], " `schema` is required"),
+        (["watch", "in", "--project", "invoices", "--poll-seconds", "0"], "--poll-seconds"),
         (["up", "--port", "many"], "many"),
     ],
 )
@@ -222,7 +225,7 @@ def test_the_rows_of_a_table_become_tasks_and_the_bad_ones_are_told_of(
     [
         ("adress\na@example.com", "did you mean 'address'"),
         (b"\xff\xfe\x00", "Save the table as UTF-8"),
-        (None, "there is no such file"),
+        (None, "is not there"),
     ],
 )
 def test_a_table_that_cannot_be_taken_is_refused_whole(
