@@ -39,8 +39,9 @@ async def create(
 
     Args:
         scope: What it allows; may be given several times. `admin` allows all.
-        user: E-mail of the person who decides with it; omit it for a program.
-        team: Name of the team whose projects it opens, too.
+        user: E-mail of the person who decides with it, who is added when not there yet; omit it
+            for a program.
+        team: Name of the team whose projects it opens, too; it is made when not there yet.
         name: What it is for.
         expires: When it ends: a date (2027-01-31), a time, or a span (12h, 30d, 8w).
         oauth: Make it an OAuth client, too, with a client_id and a client_secret.
