@@ -254,7 +254,7 @@ class FolderAgent:
         if intake.fault:
             raise InputError(intake.fault)
         before = signature(intake.document)
-        file = await store_bytes(self._caller, name=intake.name, chunks=chunks_of(intake.document))
+        file = await store_bytes(self._caller, name=intake.name, chunks=_bytes_of(intake))
         try:
             async with unless_refused(file):
                 if signature(intake.document) != before:
@@ -384,6 +384,16 @@ async def watching(caller: Caller, watch: Watch) -> AsyncIterator[FolderAgent]:
     watch.make_folders()
     with alone_on(watch.folder):
         yield FolderAgent(caller, watch)
+
+
+async def _bytes_of(intake: Intake) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks_of(intake.document):
+            yield chunk
+    except OSError as error:  # else it would be told of as one of the storage
+        raise UnavailableError(
+            f"A file that was taken cannot be read: {error.strerror}. Let this program read it."
+        ) from None
 
 
 def _in_parts(intakes: Sequence[Intake]) -> Iterator[Sequence[Intake]]:

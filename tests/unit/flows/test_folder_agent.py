@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -258,6 +258,21 @@ async def test_what_cannot_become_a_task_lies_beside_its_reason_and_holds_up_no_
     assert reason["code"] == code
     assert message in reason["message"]
     assert lying.get("bad.pdf.json") == sidecar
+
+
+async def test_a_file_that_may_not_be_read_is_told_of_and_tried_again(
+    alice: Caller, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(path: Path) -> AsyncIterator[bytes]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        yield b""
+
+    drop(watch, "locked.pdf")
+    with monkeypatch.context() as patched:
+        patched.setattr(folder_agent, "chunks_of", refused)
+        told = (await swept(alice, watch)).told_trouble
+    assert "cannot be read: Permission denied" in told
+    assert (await swept(alice, watch)).submitted == 1
 
 
 async def test_a_task_that_comes_to_nothing_puts_its_file_beside_the_reason(
