@@ -91,13 +91,21 @@ async def show_output(public_id: str, file_names: Mapping[str, str]) -> None:
 
 async def show_failure(public_id: str, error: PapertrayError) -> None:
     """Show why a task failed, and where it is: the state of its run has room for a code alone."""
+    await _show_error(f"[{public_id}]({_page_of(public_id)}) failed.", error)
+
+
+async def show_refusal(error: PapertrayError) -> None:
+    """Show why a run that was started in Prefect made no task, with each thing that is wrong."""
+    await _show_error("This run made no task.", error)
+
+
+async def _show_error(told: str, error: PapertrayError) -> None:
     lines = [f"- {_plain(f'{name}: {value}')}" for name, value in _spread(error.details)]
-    told = f"[{public_id}]({_page_of(public_id)}) failed."
     text = "\n".join([f"{told} {_plain(error.message)}", "", *lines])
     try:
         await acreate_markdown_artifact(text, description=told)
     except _UNSHOWN as unshown:
-        log.warning("the failure is not shown in Prefect: %s", type(unshown).__name__)
+        log.warning("the error is not shown in Prefect: %s", type(unshown).__name__)
 
 
 def _spread(details: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
@@ -111,12 +119,12 @@ def _spread(details: Mapping[str, Any], within: str = "") -> Iterator[tuple[str,
 
 
 def _link_text(name: str) -> str:
-    """A name as the text of a link; only what would be Markdown there is escaped.
+    """A name as the text of a link; only what could end the link, or be HTML, is escaped.
 
-    Prefect's UI shows the backslashes in the text of a link (3.8.8).
+    Prefect's UI shows what is left (`*`, `_`, `&`) as it is, and a backslash before it, too; of
+    brackets alone it takes the backslash away (3.8.8).
     """
-    active = r"[\\`*\[\]<>!&~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"
-    return re.sub(active, r"\\\g<0>", " ".join(name.split()))
+    return re.sub(r"[\\`\[\]<]", r"\\\g<0>", " ".join(name.split()))
 
 
 def _plain(name: str) -> str:

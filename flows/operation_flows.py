@@ -85,7 +85,10 @@ def flow_of(row: Operation) -> Flow[..., Any]:
 
 
 def _name_of_block(secret: FieldInfo) -> FieldInfo:
-    told = f"Name of a Secret block of Prefect that has it, never it itself. {secret.description}"
+    told = (
+        f"{secret.description} Here goes the name of a Secret block of Prefect (Blocks) in which it"
+        " is, never it itself: whoever opens Prefect reads what a run was started with."
+    )
     return FieldInfo.from_annotated_attribute(str, Field(default="", description=told))
 
 

@@ -31,8 +31,9 @@ async def process_task(
         project: The name of the project, like `invoices`.
         input: The file: its name in the inbox folder, its public address (`https://...`), or the
             id of one that was sent (`file_...`).
-        data: For a project without files: values by the names of its blocks. Whoever opens this
-            run in Prefect reads them, until the task is erased.
+        data: For a project without files: values by the names of its blocks, like
+            `{"comment": "..."}`; a person fills in the others. Whoever opens this run in Prefect
+            reads them, until the task is erased.
         task_id: Leave it empty; only a task that was taken in already has one.
 
     Returns:

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from flows import engine
-from flows.artifacts import ProgressArtifact, show_failure
+from flows.artifacts import ProgressArtifact, show_failure, show_refusal
 from flows.heartbeat import beating, this_worker
 from flows.outbox import changing
 from flows.verbs import begin_again
@@ -269,7 +269,9 @@ async def adopt_and_execute(
     try:
         task_id = await adopted
     except PapertrayError as error:
-        message = f"{error.code}: {error.message}"
+        await show_refusal(error)
+        more = " They are among the artifacts of this run." if error.details else ""
+        message = f"{error.code}: {error.message}{more}"
         return RunState(type=StateType.FAILED, name="Failed", message=message)
     return await execute(task_id, work)
 

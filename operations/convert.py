@@ -17,7 +17,7 @@ class ConvertParams(Params):
     """PNG keeps each pixel, JPEG and WebP are smaller. JPEG has no transparency: paper white
     shows through."""
     quality: int | None = Field(default=None, ge=1, le=100, examples=[85])
-    """Of JPEG and WebP, which need it: 100 is best and largest. PNG has none."""
+    """From 1 to 100 (best and largest), of JPEG and WebP, which need it. PNG has none."""
 
     @model_validator(mode="after")
     def _quality_has_an_effect(self) -> Self:

@@ -9,14 +9,20 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from sqlalchemy import func, select
 
-from flows import adopt, verbs
+from flows import adopt, task_run, verbs
 from flows.adopt import adopt_operation_run, adopt_process_run
 from flows.downloads import download
 from flows.process_task import process_task
 from store.access import Caller
 from store.blobs import blobs
 from store.database import database
-from store.errors import AddressError, FieldsInvalidError, InputError, NotFoundError
+from store.errors import (
+    AddressError,
+    FieldsInvalidError,
+    InputError,
+    NotFoundError,
+    PapertrayError,
+)
 from store.models import File, Outbox, Task
 from store.organizations import default_organization
 from store.settings import settings
@@ -139,10 +145,22 @@ async def test_no_values_are_data_too_for_a_person_to_fill_in(
         assert (await session.get_one(Task, task_id)).task_data == {}
 
 
-async def test_a_refused_run_fails_with_the_code_before_anything_is_fetched() -> None:
+async def test_a_refused_run_fails_with_the_code_before_anything_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[PapertrayError] = []
+
+    async def show(error: PapertrayError) -> None:
+        shown.append(error)
+
+    monkeypatch.setattr(task_run, "show_refusal", show)
     async with receiving(lambda _: answer(200, "%PDF-1.7 made up")) as server:
         state = await process_task.fn(project="gone", input=server.url("/a.pdf"))
         assert server.heard == []
     assert (state.type, state.name) == (StateType.FAILED, "Failed")
     assert (state.message or "").startswith("not_found: There is no project named 'gone'.")
+    state = await process_task.fn(project="orders", data={"number": "seven"})
+    assert state.name == "Failed"
+    assert "among the artifacts" in (state.message or "")
+    assert [list(error.details.get("fields", ())) for error in shown] == [[], ["number"]]
     assert (await count(Task), await count(File)) == (0, 0)

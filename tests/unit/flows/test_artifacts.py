@@ -31,8 +31,8 @@ async def test_a_failure_is_shown_with_its_cause_and_the_way_to_its_task(
     ("name", "text"),
     [
         ("scan_01-a (2).pdf", "scan_01-a (2).pdf"),
-        ("_a_.pdf", r"\_a\_.pdf"),
-        ("a](http://x) <b>`*.pdf", r"a\](http://x) \<b\>\`\*.pdf"),
+        ("_R&D_ *2*!.pdf", "_R&D_ *2*!.pdf"),
+        ("a](http://x) <b>`\\.pdf", r"a\](http://x) \<b>\`\\.pdf"),
     ],
 )
 async def test_a_link_has_the_name_of_its_file_and_no_more(
