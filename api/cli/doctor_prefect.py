@@ -19,7 +19,7 @@ _TRIGGERED: Final = "prefect.automation.triggered"
 
 
 async def examine_prefect(url: str, answer_seconds: float) -> list[Finding]:
-    """What is paused, and what was noticed within a day; nothing where it does not answer.
+    """What is paused, and what was noticed within a day.
 
     Args:
         url: of its API.
@@ -48,8 +48,10 @@ async def examine_prefect(url: str, answer_seconds: float) -> list[Finding]:
                     url,
                 ),
             ]
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return []
+        except httpx.HTTPError as error:
+            detail = f"not known: {type(error).__name__} of {url}"
+            remedy = "Ask again when that server has less to do, or look into its log."
+            return [Finding("automations", Health.OFF, detail, remedy)]
 
 
 def _paused(deployments: list[dict[str, Any]], queues: list[dict[str, Any]]) -> list[Finding]:

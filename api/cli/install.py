@@ -7,6 +7,7 @@ from api.cli.output import DEFAULTS, Answer, Options
 from api.cli.projects import read_project_file
 from flows.verbs import install_project
 from store.errors import ProjectFileError
+from store.project_file import parse_project_file
 
 
 async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
@@ -23,8 +24,9 @@ async def install(file: Path, *, options: Options = DEFAULTS) -> Answer:
         except ProjectFileError as error:
             told = f"{file}: {error.message}"
             raise ProjectFileError(told, file=str(file), **error.details) from None
+    sending = "import TABLE" if parse_project_file(source).blocks else "submit FILE"
     return Answer(
         {"name": project.name, "id": project.id, "version": version.number},
         f"Installed the project {project.name}, version {version.number}.\n"
-        f"Next: papertray submit FILE --project {project.name}",
+        f"Next: papertray {sending} --project {project.name}",
     )

@@ -6,6 +6,9 @@ from pathlib import Path
 import pikepdf
 
 from operations.registry import FieldsChanged, MadeFiles, Params, Secret, operation
+from operations.tools.admission import Access, admit
+from operations.tools.child import in_child
+from operations.tools.scratch import scratch_folder
 
 
 class EncryptParams(Params):
@@ -22,10 +25,19 @@ class EncryptResult(MadeFiles):
 @operation(timeout_seconds=600, accepts=("pdf",))
 async def encrypt(source: Path, params: EncryptParams, *, folder: Path) -> EncryptResult:
     """Encrypt a PDF with a password (AES-256)."""
-    password = params.password.get_secret_value()
+    target = folder / "encrypted.pdf"
+    with scratch_folder() as needed:
+        # What was sent is opened in a child process, in which it can harm nothing; and by `admit`,
+        # which says of what cannot be opened why, so that the task fails with that.
+        facts = await in_child(admit, source, needed, None, Access.REWRITE)
+        await in_child(write_encrypted, facts.path, target, params.password.get_secret_value())
+    return EncryptResult(files=[target.name])
+
+
+def write_encrypted(source: Path, target: Path, password: str) -> None:
+    """Write a copy that asks for a password; a function of its own, which the child imports."""
     with pikepdf.open(source) as document:
-        document.save(folder / "encrypted.pdf", encryption=pikepdf.Encryption(password, password))
-    return EncryptResult(files=["encrypted.pdf"])
+        document.save(target, encryption=pikepdf.Encryption(password, password))
 
 
 class SupplierNumberParams(Params):

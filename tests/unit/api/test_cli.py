@@ -16,6 +16,8 @@ import pytest
 from cyclopts import App
 
 from api.cli import COMMANDS, make_app, run
+from api.cli.doctor_prefect import examine_prefect
+from api.cli.findings import Health
 from api.cli.output import INTERRUPTED
 from api.cli.submit import what_next
 from store.access import SCOPES
@@ -27,6 +29,7 @@ from store.models import Activity, Delivery, Document, File, Outbox, OutboxKind,
 from store.organizations import default_organization
 from store.settings import settings
 from store.states import State
+from tests.receiver import answer, receiving
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:
@@ -196,6 +199,17 @@ def test_a_project_file_that_is_wrong_is_told_of_with_file_line_and_key(
     assert "line4,blocks.1.name:blocknamedtwice:a" in told
 
 
+# What is found in Prefect
+
+
+async def test_a_prefect_that_does_not_tell_what_it_noticed_is_told_of() -> None:
+    async with receiving(lambda _: answer(500)) as server:
+        (told,) = await examine_prefect(server.url("/api"), 10)
+    assert (told.name, told.health) == ("automations", Health.OFF)
+    assert "not known: HTTPStatusError" in told.detail
+    assert told.remedy
+
+
 # Tables
 
 
@@ -207,6 +221,7 @@ def test_the_rows_of_a_table_become_tasks_and_the_bad_ones_are_told_of(
         "name: mails\nblocks: [{name: address, type: email, required: true, read_only: true}]\n"
     )
     assert run(["projects", "install", str(project)]) == 0
+    assert "Next: papertray import TABLE --project mails" in capsys.readouterr().out
     table = tmp_path / "mails.csv"
     table.write_text("address\na@example.com\nnobody\nb@example.com,too many\n")
     capsys.readouterr()
