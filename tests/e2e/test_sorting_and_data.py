@@ -89,4 +89,8 @@ def test_data_is_sent_from_prefect_as_its_form_does(papertray: Installation) -> 
 
     wait_until(has_ended, TURN_SECONDS, lambda: f"the run is {ended.get('state')}")
     assert ended["state_type"] == "FAILED"
-    assert "either `input`, a file, or `data`" in ended["state"]["message"]
+    assert ended["state"]["message"].startswith("fields_invalid: ")
+    of_run = {"artifacts": {"flow_run_id": {"any_": [run]}}}
+    shown = papertray.prefect.post("/artifacts/filter", json=of_run).json()
+    (told,) = (one["data"] for one in shown if one["description"] == "This run made no task.")
+    assert "comment: is missing" in told.replace("\\", "")
