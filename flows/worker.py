@@ -57,6 +57,13 @@ FORCED_AT_ONCE: Final = 4
 SPACING_SECONDS: Final = 0.1
 """Between two polls, at least: what comes in meanwhile is claimed together."""
 
+REFILL: Final = 4
+"""A worker that was full asks for more when one place in so many is free: on SQLite, Prefect looks
+at all runs that are queued to answer."""
+
+LIMITED_SECONDS: Final = 1.0
+"""How long after a place became free it is asked for what a limit may have held back."""
+
 LOOK_AGAIN_SECONDS: Final = (0.05, 0.15, 0.5, 1.0)
 """After an event, until what it tells of is committed."""
 
@@ -140,7 +147,9 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         self._wake = asyncio.Event()
         self._wanted: dict[UUID, int] = {}
         self._claimed_at: dict[UUID, datetime] = {}
-        self._has_backlog = False
+        self._free_to_ask = 0
+        self._may_be_limited = False
+        self._asking: asyncio.TimerHandle | None = None
         self._hints: dict[UUID, int] = {}
         self._hinted = asyncio.Event()
         self._unreported: set[UUID] = set()
@@ -318,12 +327,15 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         async with self._polling:
             room = min(self._room(), engine.BULK_SET)
             if room <= 0 or self._is_stopping:
-                self._has_backlog = True
+                self._free_to_ask = 1  # something came in
                 return
             asked_at = now()
             found = await self._scheduled(room)
             self._last_polled_time = now()
-            self._has_backlog = len(found) >= room
+            # All that were asked for: more are queued. Fewer: a limit may have held others back.
+            self._free_to_ask = max(1, self._places // REFILL) if len(found) >= room else 0
+            is_busy = self._room() < self._places
+            self._may_be_limited = bool(found) or (self._may_be_limited and is_busy)
             for one in found:
                 self._wanted.pop(one.id, None)
                 if one.id in self._held:
@@ -333,6 +345,8 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             for run_id in claimed:
                 self._claimed_at[run_id] = asked_at
                 self._begin(fresh[run_id])
+            if claimed and self._free_to_ask:
+                self._freed()
 
     async def _scheduled(self, limit: int) -> list[FlowRun]:
         body = {
@@ -354,8 +368,15 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         held.task = asyncio.create_task(self._execute(held), name=f"run {flow_run.id}")
 
     def _freed(self) -> None:
-        if self._has_backlog:
-            self._wake.set()
+        if self._free_to_ask:
+            if self._room() >= self._free_to_ask:
+                self._wake.set()
+        elif self._may_be_limited and self._asking is None:
+            self._asking = asyncio.get_running_loop().call_later(LIMITED_SECONDS, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._asking = None
+        self._wake.set()
 
     async def _execute(self, held: Held) -> None:
         try:

@@ -1,6 +1,7 @@
 """The worker and the wait for a person, against a real Prefect server."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import engine
 from flows.engine import Outcome
 from flows.heartbeat import dead_workers, living_workers
+from flows.worker import LOOK_AGAIN_SECONDS
 from store.database import database
 from store.errors import PrefectUnreachableError
 from tests.bad_network import Fault, bad_network
@@ -370,6 +372,45 @@ async def test_a_run_waits_its_turn_where_a_worker_is_full_but_those_in_review_t
     await asyncio.sleep(0.5)
     assert "slow begins" not in first.trace or "slow begins" not in second.trace
     for run in (first, second):
+        await run.reaches("Completed")
+
+
+async def test_a_full_worker_asks_for_more_when_a_quarter_of_its_places_is_free(
+    toys: Toys, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "600")
+    await start_worker(worker_limit=8)
+    runs = await toys.submit("slow", 11, seconds=600)
+
+    def begun() -> int:
+        return sum("slow begins" in run.trace for run in runs)
+
+    async def end_one() -> None:
+        run = next(one for one in runs if "slow begins" in one.trace and is_alive(one.child))
+        os.kill(run.child, signal.SIGKILL)
+        await run.reaches("Completed")
+
+    await until(lambda: begun() == 8)
+    await asyncio.sleep(sum(LOOK_AGAIN_SECONDS) + 1)
+    await end_one()  # something came in while it was full: it does not wait for a second place
+    await until(lambda: begun() == 9)
+    await end_one()
+    await asyncio.sleep(1)
+    assert begun() == 9
+    await end_one()
+    await until(lambda: begun() == 11)
+
+
+async def test_what_the_limit_of_a_queue_holds_back_is_taken_when_the_others_have_ended(
+    toys: Toys, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_WORKER_QUERY_SECONDS", "600")
+    path = f"/work_pools/{toys.pool}/queues/default"
+    await engine.call("PATCH", path, {"concurrency_limit": 2})
+    await start_worker()
+    slow = await toys.submit("slow", 2, seconds=2)
+    await until(lambda: all("slow begins" in run.trace for run in slow))
+    for run in await toys.submit("three_steps", 6):
         await run.reaches("Completed")
 
 
