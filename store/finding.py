@@ -26,6 +26,7 @@ from store.models import (
     User,
     ValueChange,
 )
+from store.organizations import has_address
 from store.project_file import ProjectFile, parse_project_file
 from store.surface_defaults import project_file_by
 
@@ -197,7 +198,8 @@ async def find_user(session: AsyncSession, caller: Caller, wanted: str) -> User:
     Raises:
         NotFoundError: the organization has none.
     """
-    return await _find_one(session, visible(User, caller), (col(User.id), col(User.email)), wanted)
+    of = (col(User.id), has_address(wanted))
+    return await _find_one(session, visible(User, caller), of, "person", wanted)
 
 
 async def find_user_numbered(session: AsyncSession, caller: Caller, number: int) -> User:
@@ -216,7 +218,8 @@ async def find_team(session: AsyncSession, caller: Caller, wanted: str) -> Team:
     Raises:
         NotFoundError: the organization has none.
     """
-    return await _find_one(session, visible(Team, caller), (col(Team.id), col(Team.name)), wanted)
+    of = (col(Team.id), col(Team.name) == wanted)
+    return await _find_one(session, visible(Team, caller), of, "team", wanted)
 
 
 async def find_project_of_team(
@@ -235,8 +238,8 @@ async def find_project_of_team(
     query = visible(Project, caller).where(
         or_(col(Project.team_id).is_(None), col(Project.team_id) == of.id)
     )
-    columns = (col(Project.id), col(Project.name))
-    return of, await _find_one(session, query, columns, project)
+    columns = (col(Project.id), col(Project.name) == project)
+    return of, await _find_one(session, query, columns, "project", project)
 
 
 async def find_key_row(session: AsyncSession, caller: Caller, wanted: str) -> ApiKey:
@@ -245,22 +248,28 @@ async def find_key_row(session: AsyncSession, caller: Caller, wanted: str) -> Ap
     Raises:
         NotFoundError: the organization has none.
     """
-    columns = (col(ApiKey.id), col(ApiKey.prefix))
-    return await _find_one(session, visible(ApiKey, caller), columns, wanted)
+    of = (col(ApiKey.id), col(ApiKey.prefix) == wanted)
+    return await _find_one(session, visible(ApiKey, caller), of, "key", wanted)
 
 
 async def _find_one(
-    session: AsyncSession, query: Select[tuple[Named]], columns: tuple[Any, Any], wanted: str
+    session: AsyncSession,
+    query: Select[tuple[Named]],
+    of: tuple[Any, ColumnElement[bool]],
+    what: str,
+    wanted: str,
 ) -> Named:
-    """The one row with that id, or else that name."""
-    id_column, name_column = columns
+    """The one row with that id, or else with what it is called by."""
+    id_column, is_called_so = of
     try:
-        by: ColumnElement[bool] = or_(id_column == UUID(wanted), name_column == wanted)
+        by = or_(id_column == UUID(wanted), is_called_so)
     except ValueError:
-        by = name_column == wanted
+        by = is_called_so
     found = (await session.execute(query.where(by).limit(2))).scalars().all()
-    if len(found) != 1:
-        raise NotFoundError(f"There is nothing with the id or name {wanted!r} here.", id=wanted)
+    if not found:
+        raise NotFoundError(f"There is no {what} {wanted!r}, neither by id nor by name.", id=wanted)
+    if len(found) > 1:
+        raise NotFoundError(f"More than one {what} is called {wanted!r}. Give the id.", id=wanted)
     return found[0]
 
 

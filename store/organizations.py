@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlmodel import col
 
 from store.blocks import is_email
@@ -27,6 +27,16 @@ def require_email(email: str) -> None:
     """
     if not is_email(email):
         raise InputError(f"{email!r} is no e-mail address.", email=email)
+
+
+def has_address(email: str) -> ColumnElement[bool]:
+    """Who has that e-mail address, however it is spelled.
+
+    Addresses that differ by capitals only are those of one person (RFC 5321, section 2.4,
+    discourages others).
+    """
+    spelled_so = col(User.email) == email
+    return or_(spelled_so, func.lower(col(User.email)) == email.lower())  # SQLite: of ASCII only
 
 
 async def organization_named(name: str) -> UUID:
@@ -54,10 +64,8 @@ async def user_of(organization_id: UUID, email: str, *, is_admin: bool = False) 
     """
     require_email(email)
     async with database().writing() as session:
-        query = select(User).where(
-            col(User.organization_id) == organization_id, col(User.email) == email
-        )
-        found = (await session.execute(query)).scalar_one_or_none()
+        query = select(User).where(col(User.organization_id) == organization_id, has_address(email))
+        found = (await session.execute(query.limit(1))).scalar_one_or_none()
         if found is None:
             found = User(organization_id=organization_id, email=email, is_admin=is_admin)
             session.add(found)

@@ -16,7 +16,7 @@ from store.finding import find_key_row, find_project, find_team, find_user
 from store.ids import now
 from store.keys import NewKey, add_key, is_usable, valid_scopes
 from store.models import ApiKey, Membership, Project, Team, User
-from store.organizations import require_email
+from store.organizations import has_address, require_email
 
 MAX_NAME_CHARACTERS = 200
 
@@ -35,7 +35,7 @@ async def create_user(
     require_email(email)
     async with database().writing() as session:
         query = select(User).where(
-            col(User.organization_id) == caller.organization_id, col(User.email) == email
+            col(User.organization_id) == caller.organization_id, has_address(email)
         )
         await _must_be_none(session, query, f"There is a person with the address {email}.")
         user = User(

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from api.cli.local import operator
-from api.cli.output import DEFAULTS, Answer, Options
+from api.cli.output import DEFAULTS, Answer, Options, facts_of_error
 from api.cli.tasks import facts_of
 from flows import verbs
 from flows.erase import delete_task
 from store.access import Caller
-from store.errors import InputError
+from store.errors import InputError, PapertrayError
 from store.models import Task
 
 
@@ -95,11 +95,12 @@ async def delete(task_id: tuple[str, ...], *, options: Options = DEFAULTS) -> An
         task_id: The tasks.
         options: Common options.
     """
-    async with operator(options) as caller:
-        for one in task_id:
-            await delete_task(caller, one)
-    told = "\n".join(f"Deleted {one}." for one in task_id)
-    return Answer([{"id": one, "deleted": True} for one in task_id], told)
+
+    async def deleted(caller: Caller, one: str) -> Answer:
+        await delete_task(caller, one)
+        return Answer({"id": one, "deleted": True}, f"Deleted {one}.")
+
+    return _together(await _one_by_one(task_id, options, deleted))
 
 
 async def unlock(task_id: str, *, reason: str = "", options: Options = DEFAULTS) -> Answer:
@@ -198,13 +199,44 @@ async def report(
 async def _each(
     task_ids: Sequence[str], options: Options, verb: Callable[[Caller, str], Awaitable[Task]]
 ) -> Answer:
-    """Do one thing to some tasks, one after the other; the first that is refused ends it."""
+    """Do one thing to some tasks; the answer for a single one is no list."""
+
+    async def done(caller: Caller, task_id: str) -> Answer:
+        task = await verb(caller, task_id)
+        return Answer(facts_of(task), _told(task))
+
+    answers = await _one_by_one(task_ids, options, done)
+    return answers[0] if len(answers) == 1 else _together(answers)
+
+
+async def _one_by_one(
+    task_ids: Sequence[str], options: Options, do: Callable[[Caller, str], Awaitable[Answer]]
+) -> list[Answer]:
+    """Do one thing to some tasks, one after the other; one that is refused does not end it.
+
+    Raises:
+        PapertrayError: there is a single task, and it is refused.
+    """
+    answers: list[Answer] = []
     async with operator(options) as caller:
-        tasks = [await verb(caller, task_id) for task_id in task_ids]
-    facts = [facts_of(task) for task in tasks]
+        for task_id in task_ids:
+            try:
+                answers.append(await do(caller, task_id))
+            except PapertrayError as error:
+                if len(task_ids) == 1:
+                    raise
+                refused = f"{task_id} is refused: {error.message} ({error.code})"
+                facts = {"id": task_id, "error": facts_of_error(error)}
+                answers.append(Answer(facts, refused, error.exit_code))
+    return answers
+
+
+def _together(answers: Sequence[Answer]) -> Answer:
+    """The exit status is that of the first that was refused."""
     return Answer(
-        facts[0] if len(facts) == 1 else facts,
-        "\n".join(_told(task) for task in tasks),
+        [one.data for one in answers],
+        "\n".join(str(one.view) for one in answers),
+        next((one.exit_code for one in answers if one.exit_code), 0),
     )
 
 

@@ -93,8 +93,7 @@ def show(answer: Answer, options: Options) -> None:
 def show_error(error: PapertrayError, options: Options) -> None:
     """Print an error with its code and its remedy to standard error."""
     if options.json:
-        told = {"error": {"code": error.code, "message": error.message, "details": error.details}}
-        sys.stderr.write(json.dumps(told, default=_plain) + "\n")
+        sys.stderr.write(json.dumps({"error": facts_of_error(error)}, default=_plain) + "\n")
         return
     errors = Console(stderr=True, soft_wrap=True, emoji=False)
     errors.print(f"error: {error.message}", style="bold red", markup=False, highlight=False)
@@ -103,6 +102,11 @@ def show_error(error: PapertrayError, options: Options) -> None:
             continue
         errors.print(f"  {name}: {_detail(value)}", markup=False, highlight=False)
     errors.print(f"  code: {error.code}", markup=False, highlight=False)
+
+
+def facts_of_error(error: PapertrayError) -> dict[str, Any]:
+    """An error, for programs."""
+    return {"code": error.code, "message": error.message, "details": error.details}
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -76,6 +76,11 @@ async def test_a_name_is_given_once(client: Client):
     ):
         assert (await client.post(path, json=body)).status_code == 201
         problem_in(await client.post(path, json=body), 409, "conflict")
+    shouted = {"email": "ADA@example.com"}
+    problem_in(await client.post("/v1/users", json=shouted), 409, "conflict")
+    assert (await client.get("/v1/users/Ada@Example.com")).json()["email"] == "ada@example.com"
+    answer = await client.get("/v1/users/ben@example.com")
+    assert "no person 'ben@example.com'" in problem_in(answer, 404, "not_found")["detail"]
     problem_in(await client.post("/v1/users", json={"email": "no address"}), 422, "input_rejected")
 
 

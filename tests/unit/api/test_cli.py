@@ -520,6 +520,24 @@ def test_a_client_fetches_the_files_of_a_task_by_commands(
     assert call(capsys, "tasks", "complete-export", task)[1]["state"] == "running"
 
 
+def test_of_several_tasks_one_that_is_refused_does_not_keep_the_others(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    first, ended, last = (
+        asyncio.run(make_task(state)).public_id
+        for state in (State.IN_REVIEW, State.COMPLETED, State.IN_REVIEW)
+    )
+    status, answer, _ = call(capsys, "tasks", "discard", first, ended, last)
+    assert status == ConflictError.exit_code
+    assert [one["id"] for one in answer] == [first, ended, last]
+    assert [one.get("state") for one in answer] == ["discarded", None, "discarded"]
+    assert answer[1]["error"]["code"] == "illegal_transition"
+    assert run(["tasks", "delete", "nothing", first]) == NotFoundError.exit_code
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("nothing is refused: ")
+    assert told[1] == f"Deleted {first}."
+
+
 # What is not to be kept
 
 
