@@ -18,6 +18,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
+from flows.memory import few_arenas
+
 DATABASE_URL: Final = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 #: What an operator may set otherwise, in the environment.
@@ -172,6 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=4200, help="the port to listen on")
     given = parser.parse_args(arguments)
+    few_arenas()
 
     # An environment that is passed on names the file of some home; only PostgreSQL is a choice.
     url = os.environ.get(DATABASE_URL)

@@ -39,6 +39,7 @@ from prefect.workers.base import (
 from flows import engine
 from flows.engine import Run
 from flows.heartbeat import beating, this_worker
+from flows.memory import few_arenas
 from flows.review import SEAT, Seat
 from flows.run_engine import Flows, RunEngine
 from store.database import migrate
@@ -61,8 +62,9 @@ REFILL: Final = 4
 """A worker that was full asks for more when one place in so many is free: on SQLite, Prefect looks
 at all runs that are queued to answer."""
 
-LIMITED_SECONDS: Final = 1.0
-"""How long after a place became free it is asked for what a limit may have held back."""
+ASK_AGAIN_SECONDS: Final = 1.0
+"""How long after a place became free it is asked for what a limit may have held back, and after
+others took all that was there."""
 
 LOOK_AGAIN_SECONDS: Final = (0.05, 0.15, 0.5, 1.0)
 """After an event, until what it tells of is committed."""
@@ -183,6 +185,7 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             with_healthcheck: serve Prefect's health check.
             printer: called with what an operator wants to read.
         """
+        few_arenas()  # for `prefect worker start`
         self._main = asyncio.current_task()
         self._runs_once = run_once
         try:
@@ -333,7 +336,8 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             found = await self._scheduled(room)
             self._last_polled_time = now()
             # All that were asked for: more are queued. Fewer: a limit may have held others back.
-            self._free_to_ask = max(1, self._places // REFILL) if len(found) >= room else 0
+            are_more = len(found) >= room
+            self._free_to_ask = max(1, self._places // REFILL) if are_more else 0
             is_busy = self._room() < self._places
             self._may_be_limited = bool(found) or (self._may_be_limited and is_busy)
             for one in found:
@@ -345,8 +349,10 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
             for run_id in claimed:
                 self._claimed_at[run_id] = asked_at
                 self._begin(fresh[run_id])
-            if claimed and self._free_to_ask:
+            if are_more and claimed:
                 self._freed()
+            elif are_more:  # other workers were faster
+                self._ask_later()
 
     async def _scheduled(self, limit: int) -> list[FlowRun]:
         body = {
@@ -371,8 +377,12 @@ class PapertrayWorker(BaseWorker[BaseJobConfiguration, BaseVariables, BaseWorker
         if self._free_to_ask:
             if self._room() >= self._free_to_ask:
                 self._wake.set()
-        elif self._may_be_limited and self._asking is None:
-            self._asking = asyncio.get_running_loop().call_later(LIMITED_SECONDS, self._ask_now)
+        elif self._may_be_limited:
+            self._ask_later()
+
+    def _ask_later(self) -> None:
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().call_later(ASK_AGAIN_SECONDS, self._ask_now)
 
     def _ask_now(self) -> None:
         self._asking = None

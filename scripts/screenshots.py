@@ -5,10 +5,11 @@ They show made-up documents, so they can be taken anew whenever the pages change
 
 import asyncio
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import FloatRect, Page, ViewportSize
 
 from tests.browser import open_browser, signed_in_page
 from tests.documents import invoice, project
@@ -17,6 +18,13 @@ from tests.review_site import ANA, Site, fill, settings_of
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = {"width": 1280, "height": 800}
+TALL: ViewportSize = {"width": 1280, "height": 1000}
+"""What Prefect shows of a run stands below its graph."""
+
+GRAPH: FloatRect = {"x": 272, "y": 144, "width": 992, "height": 384}
+LOOKS = 60
+FEW_PIXELS = 100
+
 COLORS = 256
 """A page has few colours: a palette keeps the files small without a difference to the eye."""
 
@@ -62,16 +70,29 @@ async def _take_prefect(papertray: Installation, run_id: str) -> None:
     """The run of a task that waits, and the form that ends the wait, in the Prefect UI."""
     address = str(papertray.prefect.base_url).partition("/api")[0]
     async with open_browser() as browser:
-        page = await browser.new_page(viewport=WINDOW)
+        page = await browser.new_page(viewport=TALL)
         await page.goto(f"{address}/runs/flow-run/{run_id}")
         await page.get_by_text("Artifacts", exact=True).last.click()
         await page.get_by_text("fields").first.wait_for()
+        await _steps_drawn(page)
         await page.wait_for_timeout(3000)  # until the graph stands still
         await _save(page, "prefect-run")
         await page.get_by_role("button", name="Resume").click()
         await page.get_by_text("Decision", exact=True).wait_for()
         await page.wait_for_timeout(1000)
         await _save(page, "prefect-form")
+
+
+async def _steps_drawn(page: Page) -> None:
+    """Wait until the graph, which is a canvas, has steps in it: boxes in the green of Completed."""
+    for _ in range(LOOKS):
+        with Image.open(BytesIO(await page.screenshot(clip=GRAPH))) as seen:
+            reds, greens, blues = (band.tobytes() for band in seen.convert("RGB").split())
+        colors = zip(reds, greens, blues, strict=True)
+        if sum(green > 2 * max(red, blue) for red, green, blue in colors) > FEW_PIXELS:
+            return
+        await page.wait_for_timeout(500)
+    raise TimeoutError("Prefect's UI draws no step of the run")
 
 
 def _prefect(home: Path) -> None:

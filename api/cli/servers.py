@@ -19,6 +19,7 @@ from api.cli.keys import has_keys
 from api.cli.local import pages_url, store_open
 from api.cli.output import DEFAULTS, Answer, Options, table
 from api.supervisor import LOOPBACK, Plan, Supervisor, running
+from flows.memory import few_arenas
 from store.errors import PrefectUnreachableError
 from store.keys import create_key
 from store.settings import settings
@@ -153,6 +154,7 @@ def serve(*, options: Options = DEFAULTS) -> None:
     from uvicorn.config import STARTUP_FAILURE
 
     del options
+    few_arenas()
     use_known_prefect()
 
     class Server(uvicorn.Server):
@@ -192,6 +194,7 @@ async def worker(*, name: str | None = None, options: Options = DEFAULTS) -> Non
         name: By which operators know it; host and process id when omitted.
         options: Common options.
     """
+    few_arenas()
     use_known_prefect()
     from flows.engine import ensure_deployed, tidy_up  # imports Prefect: seconds
     from flows.heartbeat import this_worker  # as above
