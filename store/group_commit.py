@@ -14,8 +14,17 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
+from store.niceness import stands_back
+
 MOST_MEMBERS: Final = 32
 """A group of so many is committed even while others wait, so that the first wait not long."""
+
+MOST_SECONDS: Final = 0.01
+"""At that age a group is committed where the process stands back: another one may want to write.
+In a worker that is busy, half a second went by before each of 32 members had had its turn."""
+
+PAUSE_SECONDS: Final = 0.005
+"""How long after that the next group begins: others get hold of the write lock meanwhile."""
 
 
 class _Group:
@@ -24,7 +33,9 @@ class _Group:
     def __init__(self, connection: AsyncConnection):
         self.connection = connection
         self.members = 0
-        self.committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.began = loop.time()
+        self.committed: asyncio.Future[None] = loop.create_future()
 
 
 class GroupCommit:
@@ -36,6 +47,7 @@ class GroupCommit:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._group: _Group | None = None
+        self._not_before = 0.0
 
     @asynccontextmanager
     async def member(self) -> AsyncIterator[AsyncSession]:
@@ -68,6 +80,8 @@ class GroupCommit:
             finally:
                 if self._group and (not self._waiting or group.members >= MOST_MEMBERS):
                     await self._end(group)
+                elif self._group and stands_back():
+                    await self._make_room(group)
         finally:
             self._turn.release()
         # Shielded: one who no longer waits must not take the commit from the others.
@@ -85,7 +99,16 @@ class GroupCommit:
         finally:
             self._waiting -= 1
 
+    async def _make_room(self, group: _Group) -> None:
+        """Let other processes write, if it is time."""
+        clock = asyncio.get_running_loop().time
+        if clock() - group.began > MOST_SECONDS:
+            await self._end(group)
+            self._not_before = clock() + PAUSE_SECONDS
+
     async def _begin(self) -> _Group:
+        if (early := self._not_before - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(early)
         connection = self._engine.connect()
         await connection.start()
         try:

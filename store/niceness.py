@@ -6,6 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def stands_back() -> bool:
+    """Whether others go before this process, where it is short of something they need, too."""
+    return os.getpriority(os.PRIO_PROCESS, 0) > 0
+
+
 def stand_back(by: int, process_id: int = 0) -> None:
     """Let others of this machine go before a process, and before what it will start.
 

@@ -1,6 +1,7 @@
 """SQLite: how its connections are opened, and spoken to in as few words as possible."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +12,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from store.niceness import stands_back
+
 BUSY_MILLISECONDS: Final = 60_000
 """How long a transaction waits for another process to release the one write lock."""
+
+LOOK_AGAIN_SECONDS: Final = 0.002
+"""Between two looks for the write lock, while another process has it."""
 
 KEPT_OPEN: Final = 32
 """Connections of a process. To open one, which reads the schema, takes longer than what most
@@ -160,8 +166,33 @@ class _Connection(aiosqlite.Connection):
         if self._has_write_lock or statement == _BEGIN_READING:
             self._run(run)
             return
-        await self._execute(self._run, run)
+        is_eager = statement == _BEGIN_WRITING and not stands_back()
+        await self._execute(self._take_write_lock if is_eager else self._run, run)
         self._has_write_lock = statement == _BEGIN_WRITING
+
+    def _take_write_lock(self, begin: Callable[[sqlite3.Cursor], None]) -> None:
+        """Begin to write as soon as no other process does.
+
+        SQLite looks again ever less often, each tenth of a second in the end, and so comes too
+        late each time while another process has one transaction after the other.
+        """
+        late = time.monotonic() + BUSY_MILLISECONDS / 1000
+        self._have_patience(0)
+        try:
+            while True:
+                try:
+                    return self._run(begin)
+                except sqlite3.OperationalError as error:
+                    is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                    if not is_busy or time.monotonic() > late:
+                        raise
+                time.sleep(LOOK_AGAIN_SECONDS)
+        finally:
+            self._have_patience(BUSY_MILLISECONDS)
+
+    def _have_patience(self, milliseconds: int) -> None:
+        with closing(self._conn.execute(f"PRAGMA busy_timeout={milliseconds}")):
+            return
 
     def _run(self, run: Callable[[sqlite3.Cursor], None]) -> None:
         # Closed, whatever happens: one that is not is collected with the traceback, by the thread

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from store import group_commit, sqlite
 from store.database import Database
 from store.models import Organization
 from store.sqlite import sqlite_engine
@@ -36,12 +37,34 @@ def commits_of(database: Database) -> list[str]:
     return seen
 
 
-async def test_writers_that_come_together_share_commits(opened: Database):
+async def test_writers_that_come_together_share_commits(
+    opened: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(group_commit, "stands_back", lambda: False)
     commits = commits_of(opened)
     await asyncio.gather(*(add(opened, str(n)) for n in range(40)))
     assert await names(opened) == {str(n) for n in range(40)}
     # 32 in the first, 8 in the second: whoever waits while another writes is taken along.
     assert len(commits) == 2
+
+
+async def test_who_stands_back_lets_others_write_in_between(
+    opened: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(group_commit, "stands_back", lambda: True)
+    monkeypatch.setattr(group_commit, "MOST_SECONDS", 0)
+    commits = commits_of(opened)
+    work = asyncio.gather(*(add(opened, str(n)) for n in range(40)))
+    other = Database(opened.url)
+    monkeypatch.setattr(sqlite, "stands_back", lambda: False)
+    while not commits:
+        await asyncio.sleep(0)
+    await add(other, "other")
+    assert not work.done()
+    await work
+    assert len(commits) == 40
+    assert await names(opened) == {"other", *(str(n) for n in range(40))}
+    await other.close()
 
 
 async def test_a_writer_alone_is_committed_at_once(opened: Database):
