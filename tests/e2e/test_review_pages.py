@@ -322,8 +322,10 @@ async def test_of_two_people_on_one_task_the_second_is_told_and_loses_nothing(
     async with signed_in(browser, site, BEN) as other:
         for one in (page, other):
             await one.goto(f"{site.url}/review/{task_id}")
-        await page.get_by_role("button", name="Claim").click()
+        # First: a page in which nothing was typed is shown anew when somebody claims the task.
         await other.get_by_label("Supplier").fill("What Ben typed")
+        await page.get_by_role("button", name="Claim").click()
+        await expect(page.get_by_role("button", name="Release")).to_be_visible()
         await other.get_by_role("button", name="Complete", exact=True).click()
         alert = other.get_by_role("alert")
         await expect(alert).to_contain_text(f"{ANA} has claimed this task")
